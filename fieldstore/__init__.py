@@ -1,0 +1,51 @@
+"""fieldstore: a vector store that can forget.
+
+Records are points in a field, phi(q) = sum of w K(q, v). Forgetting one appends its inverse: the two
+cancel exactly.
+"""
+
+from fieldstore.certificate import Certificate, verify_certificate
+from fieldstore.engine.field import Ascent, Field, Ranking
+from fieldstore.errors import (
+    ErasePending,
+    FieldStoreError,
+    ForkedStore,
+    LeftoversFound,
+    NotAStore,
+    StoreClosed,
+    StoreDamaged,
+    UnknownRecord,
+    UnsupportedFormat,
+    WriteFailed,
+    WriterBusy,
+    WrongEmbedder,
+)
+from fieldstore.records import Carrier, Entry, Hit, Receipt, Record, Residual
+from fieldstore.store import FieldStore
+
+__all__ = [
+    "Ascent",
+    "Carrier",
+    "Certificate",
+    "Entry",
+    "ErasePending",
+    "Field",
+    "FieldStore",
+    "FieldStoreError",
+    "ForkedStore",
+    "Hit",
+    "LeftoversFound",
+    "NotAStore",
+    "Ranking",
+    "Receipt",
+    "Record",
+    "Residual",
+    "StoreClosed",
+    "StoreDamaged",
+    "UnknownRecord",
+    "UnsupportedFormat",
+    "WriteFailed",
+    "WriterBusy",
+    "WrongEmbedder",
+    "verify_certificate",
+]

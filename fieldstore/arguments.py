@@ -1,0 +1,179 @@
+# Checking what the store's verbs are given, before anything is written.
+#
+# Rule: every message names the thing and its place; a check changes nothing.
+"""The arguments of the verbs, checked and brought to one form."""
+
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fieldstore import metadata as metadata_form
+from fieldstore.filters import Filter
+from fieldstore.records import MILLIONTHS
+
+MODES = ("nearest", "attractors")
+_LONGEST_ID = 1024  # bytes
+_HEAVIEST = 10**9  # copies
+
+
+class Batch(NamedTuple):
+    """Records about to be added; weights in millionths, None = as it was, or one copy. generated: which ids were."""
+
+    dim: int
+    ids: list[str]
+    generated: list[bool]
+    texts: list[str | None]
+    metadatas: list[str]
+    weights: list[int | None]
+
+
+def batch(
+    vectors: ArrayLike,
+    given_texts: Sequence[str | None] | None,
+    given_metadatas: Sequence[Mapping[str, Any] | None] | None,
+    given_ids: Sequence[str | None] | None,
+    given_weights: float | Sequence[float] | None,
+    words: tuple[str | None, str | None],
+) -> Batch:
+    """The records of an `add`, all checked but for the vectors' values."""
+    check_words(*words)
+    try:
+        shape = np.shape(vectors)
+    except ValueError:
+        raise ValueError("vectors differ in length; nothing was stored") from None
+    if len(shape) not in (1, 2):
+        raise ValueError(f"vectors must be (n, dim) or (dim,), not {shape}; nothing was stored")
+    count = 0 if shape == (0,) else 1 if len(shape) == 1 else shape[0]
+    ids = [None] * count if given_ids is None else _list(given_ids, count, "ids")
+    named = [uuid.uuid4().hex if id is None else id for id in ids]
+    names = checked_ids(named)
+    if given_weights is None or isinstance(given_weights, int | float | np.number):
+        weights = [None if given_weights is None else millionths(given_weights)] * count
+    else:
+        weights = [millionths(weight) for weight in _list(given_weights, count, "weights")]
+    return Batch(
+        shape[-1],
+        names,
+        [id is None for id in ids],
+        texts(given_texts, count, names),
+        metadatas(given_metadatas, count, names),
+        weights,
+    )
+
+
+def _list(values: Any, count: int, what: str) -> list[Any]:
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
+        raise TypeError(f"{what} must be a list, not {type(values).__name__}; nothing was stored")
+    if len(values) != count:
+        raise ValueError(f"{len(values)} {what} were given for {count} records; nothing was stored")
+    return list(values)
+
+
+def texts(given: str | Sequence[str | None] | None, count: int, ids: Sequence[str]) -> list[str | None]:
+    """One text or None per record."""
+    if given is None:
+        return [None] * count
+    values = [given] if isinstance(given, str) and count == 1 else _list(given, count, "texts")
+    for id, text in zip(ids, values, strict=True):
+        if text is not None:
+            metadata_form.check_text(text, f"the text of record '{id}'")
+    return values
+
+
+def metadatas(
+    given: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None, count: int, ids: Sequence[str]
+) -> list[str]:
+    """One canonical JSON text per record."""
+    if given is None:
+        return ["{}"] * count
+    values = [given] if isinstance(given, Mapping) and count == 1 else _list(given, count, "metadatas")
+    return [metadata_form.encode(value, f"metadata of record '{id}'") for id, value in zip(ids, values, strict=True)]
+
+
+def checked_ids(ids: str | Sequence[str], *, unique: bool = True) -> list[str]:
+    """Ids as a list: strings of 1 to 1,024 bytes, none twice; one string is one id."""
+    wanted = [ids] if isinstance(ids, str) else list(ids)
+    for id in wanted:
+        metadata_form.check_text(id, f"the id {id!r}")
+        if not id or "\0" in id or len(id.encode()) > _LONGEST_ID:
+            raise ValueError(f"an id has 1 to {_LONGEST_ID} bytes and no NUL, unlike {id[:40]!r}; nothing was done")
+    if unique and len(set(wanted)) < len(wanted):
+        twice = next(id for number, id in enumerate(wanted) if id in wanted[:number])
+        raise ValueError(f"the id {twice!r} is given twice; nothing was done")
+    return wanted
+
+
+def millionths(weight: float) -> int:
+    """A weight in copies as whole millionths, more than none."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float | np.number) or not math.isfinite(weight):
+        raise ValueError(f"a weight must be a finite number, not {weight!r}; nothing was changed")
+    whole = round(float(weight) * MILLIONTHS)
+    if not 1 <= whole <= _HEAVIEST * MILLIONTHS:
+        raise ValueError(
+            f"a weight must be from 0.000001 to {_HEAVIEST} copies, not {weight!r}; forget() takes one out"
+        )
+    return whole
+
+
+def selection(
+    verb: str, ids: str | Sequence[str] | None, where: Mapping[str, Any] | None
+) -> tuple[list[str] | None, Filter | None]:
+    """What a verb is about: ids, or a filter; exactly one of them."""
+    if (ids is None) == (where is None):
+        raise ValueError(f"{verb} takes ids or where=, one of them; nothing was changed")
+    if ids is not None:
+        return checked_ids(list(dict.fromkeys([ids] if isinstance(ids, str) else ids))), None
+    assert where is not None
+    if not where:
+        raise ValueError(f"{verb} needs a condition in where=; an empty one would mean everything. Nothing was changed")
+    return None, Filter(where)
+
+
+def check_words(*words: str | None) -> None:
+    """reason and actor are strings."""
+    for word in words:
+        if word is not None:
+            metadata_form.check_text(word, "reason and actor")
+
+
+def check_limit(limit: int | None) -> None:
+    """A limit counts something."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise ValueError(f"limit must be a whole number of at least 0, not {limit!r}")
+
+
+def check_search(k: int, by: str, smooth: bool, per: str | None, reach: float | None, min_score: float | None) -> None:
+    """Options of a search, each one only in the mode it means something in."""
+    if by not in MODES:
+        raise ValueError(f"unknown mode by={by!r}; there are {', '.join(MODES)}")
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
+    if smooth and by != "nearest":
+        raise ValueError(f"smooth=True belongs to by='nearest', not {by!r}")
+    if (per is not None or reach is not None) and by != "attractors":
+        raise ValueError(f"per and reach belong to by='attractors', not {by!r}")
+    if per is not None and not isinstance(per, str):
+        raise TypeError(f"per must be a metadata key, not {per!r}")
+    if min_score is not None and (isinstance(min_score, bool) or not isinstance(min_score, int | float | np.number)):
+        raise TypeError(f"min_score must be a number, not {min_score!r}")
+
+
+def check_store(
+    dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None, timeout: float
+) -> None:
+    """Arguments of a store, before its files are touched."""
+    if dim is not None and (isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim <= 65536):
+        raise ValueError(f"dim must be a whole number from 1 to 65536, not {dim!r}")
+    if kappa is not None and (
+        isinstance(kappa, bool) or not isinstance(kappa, int | float | np.number) or not 1e-6 <= kappa <= 1e9
+    ):
+        raise ValueError(f"kappa must be a number from 0.000001 to 1e9, not {kappa!r}")
+    for name, word in (("embedder", embedder), ("source_key", source_key)):
+        if word is not None:
+            metadata_form.check_text(word, name)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 <= timeout < math.inf:
+        raise ValueError(f"timeout must be a number of seconds, not {timeout!r}")

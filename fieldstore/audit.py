@@ -1,0 +1,111 @@
+# The audit: everything that can be recomputed is recomputed from the ledger, and every difference is said in plain
+# words.
+#
+# Rule: it trusts nothing derived, neither on disk nor in memory, and changes nothing.
+"""The checks behind `FieldStore.verify`."""
+
+import hmac
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fieldstore import ledger
+from fieldstore.ledger import Fold, Frontier, Kind, Leaf
+from fieldstore.records import MILLIONTHS
+from fieldstore.storage.folder import Folder
+
+
+def differences(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa: float | None) -> Iterator[str]:
+    """What is wrong with a store. weights, kappa: as the engine in memory has them; kappa None = no engine yet."""
+    database = folder.database
+    yield from (f"database: {problem}" for problem in database.damage())
+    fold = Fold()
+    commitments: dict[bytes, bytes] = {}  # the newest by element
+    notes: dict[int, bytes] = {}
+    frontier = Frontier()
+    for point, data in database.entries():
+        frontier.append(data)
+        try:
+            leaf = Leaf.decode(data)
+        except ValueError as error:
+            yield f"entry {fold.size}: {error}"
+            return
+        yield from fold.take(leaf)
+        if leaf.kind in (Kind.ADD, Kind.UPDATE):
+            commitments[leaf.element] = leaf.commitment
+        if any(leaf.note):
+            notes[leaf.seq] = leaf.note
+        known = fold.sums.get(leaf.element)
+        if point != (known.point if known else None):
+            yield f"entry {leaf.seq} is filed under point {point}"
+    yield from _facts(database.facts(), fold, frontier, kappa)
+    yield from _sums(dict(database.sums()), fold, weights)
+    yield from _notes(folder, fold, notes)
+    yield from _contents(folder, fold, commitments)
+
+
+def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float | None) -> Iterator[str]:
+    stored = Frontier(facts["size"], facts["frontier"])
+    if facts["size"] != fold.size:
+        yield f"the ledger has {fold.size} entries, the store believes in {facts['size']}"
+    if stored.root() != frontier.root():
+        yield f"the ledger's root is {frontier.root().hex()}, the store believes in {stored.root().hex()}"
+    if (facts["kappa"], facts["measured"]) != (fold.kappa, fold.measured):
+        yield f"kappa is {fold.kappa} millionths by the ledger, the store believes in {facts['kappa']}"
+    if kappa is not None and fold.kappa is not None and kappa != fold.kappa / MILLIONTHS:
+        yield f"kappa is {fold.kappa / MILLIONTHS} by the ledger, the field uses {kappa}"
+
+
+def _sums(stored: dict[bytes, ledger.Sum], fold: Fold, weights: np.ndarray[Any, np.dtype[np.float64]]) -> Iterator[str]:
+    for element, known in fold.sums.items():
+        if stored.pop(element, None) != known:
+            yield f"point {known.point} stands at {known.weight} millionths by the ledger; the stored sum differs"
+        in_field = weights[known.point] if known.point < len(weights) else None
+        if in_field != known.weight / MILLIONTHS:
+            yield f"point {known.point} weighs {known.weight / MILLIONTHS} by the ledger and {in_field} in the field"
+    for element in stored:
+        yield f"a sum is stored for {element.hex()}, which the ledger does not know"
+    if len(weights) > len(fold.sums):
+        yield f"the field has {len(weights)} points, the ledger {len(fold.sums)}"
+
+
+def _notes(folder: Folder, fold: Fold, notes: dict[int, bytes]) -> Iterator[str]:
+    for seq, salt, actor, reason in folder.database.notes():
+        if seq not in notes or not hmac.compare_digest(notes[seq], ledger.note(salt, actor, reason)):
+            yield f"actor and reason of entry {seq} are not those the ledger committed to"
+
+
+def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> Iterator[str]:
+    database = folder.database
+    dim = database.facts()["dim"]
+    if dim is None:
+        return
+    rows = folder.vectors(dim).rows(len(fold.sums))
+    pending = dict(database.erasing())
+    live: dict[str, int] = {}
+    for element, known in fold.sums.items():
+        content = database.content(known.point)
+        name = f"point {known.point}"
+        if known.kind is Kind.ERASE:
+            if known.point in pending:
+                yield f"{name} is being erased and not certified yet; call finish_erase()"
+            elif content is not None or rows[known.point].any():
+                yield f"{name} was erased, but its {'record' if content is not None else 'vector'} is still there"
+            continue
+        if content is None:
+            yield f"{name} has no record, though it was never erased"
+            continue
+        parts = (rows[known.point].astype("<f4").tobytes(), content.metadata.encode())
+        text = None if content.text is None else content.text.encode()
+        found = ledger.commitment(content.salt, *parts, text, content.id.encode())
+        if not hmac.compare_digest(found, commitments[element]):
+            yield f"{name} (record '{content.id}') is not what the ledger committed to: content or vector was changed"
+        if known.weight and live.setdefault(content.id, known.point) != known.point:
+            yield f"record '{content.id}' is live twice, as points {live[content.id]} and {known.point}"
+    yield from (
+        f"point {point} has a record, but the ledger never added it" for point in database.strays(len(fold.sums))
+    )
+    orphans = folder.vectors(dim).orphans(len(fold.sums))
+    if orphans:
+        yield f"{len(orphans)} rows beyond the last point hold something; opening the store for writing clears them"

@@ -1,0 +1,188 @@
+# What the writing verbs append: each one drafts its entries on top of everything committed so far, and commits once.
+#
+# In:   checked arguments. Out: what was changed, for the receipt.
+# Rule: one transaction a call; whatever raises before the commit leaves the store as it was.
+# Rule: what is as wanted already gets no entry: a second inverse would dig a hole.
+"""The writing verbs, below their public face in `store`."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fieldstore import erasure
+from fieldstore.arguments import Batch
+from fieldstore.engine.field import measured_kappa, unit_rows
+from fieldstore.errors import UnknownRecord
+from fieldstore.filters import Filter
+from fieldstore.ledger import Draft, Kind, commitment, new_salt
+from fieldstore.mirror import Mirror
+from fieldstore.records import MILLIONTHS
+from fieldstore.storage.database import Content, Version
+
+Words = tuple[str | None, str | None]  # reason, actor
+
+
+class Changed(NamedTuple):
+    """Ids that a verb changed, found as wanted, and did not find; the entries it wrote."""
+
+    ids: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    unknown: tuple[str, ...]
+    entries: tuple[int, ...]
+
+
+def _changed(draft: Draft, ids: Sequence[str], same: Sequence[str], unknown: Sequence[str] = ()) -> Changed:
+    return Changed(tuple(ids), tuple(same), tuple(unknown), tuple(leaf.seq for leaf in draft.leaves))
+
+
+def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
+    """Store the batch's records, in place of those of the same id."""
+    with mirror.writing() as database:
+        dim = batch.dim if mirror.dim is None else mirror.dim
+        rows = unit_rows(vectors, dim)
+        stored = mirror.folder.vectors(dim)
+        first = database.points()
+        draft = mirror.draft(*words)
+        contents: list[tuple[int, Content]] = []
+        fresh: list[int] = []
+        for number, id in enumerate(batch.ids):
+            row = rows[number].tobytes()
+            known = None if batch.generated[number] else database.latest(id)
+            if known is not None and mirror.row(known.sum.point).tobytes() == row:
+                contents += _refreshed(mirror, draft, known, batch, number)
+                continue
+            if known is not None and known.sum.weight:
+                draft.invert(Kind.SUPERSEDE, known.element, known.sum)
+            point = first + len(fresh)
+            fresh.append(number)
+            content = Content(id, batch.texts[number], batch.metadatas[number], new_salt())
+            draft.add(point, batch.weights[number] or MILLIONTHS, _committed(content, row))
+            contents.append((point, content))
+        if fresh:
+            stored.write(first, rows[fresh])  # rows first: the ledger never names a row that is not there
+            mirror.measure(draft, stored.rows(first + len(fresh)))
+        mirror.commit(draft, contents, facts={"dim": dim} if mirror.dim is None else None)
+
+
+def _refreshed(mirror: Mirror, draft: Draft, known: Version, batch: Batch, number: int) -> list[tuple[int, Content]]:
+    """What brings a record of the same vector up to date: a restore, a new weight, new text or metadata."""
+    if not known.sum.weight:
+        draft.invert(Kind.RESTORE, known.element, known.sum)
+    weight, net = batch.weights[number], known.sum.weight or -known.sum.last
+    if weight is not None and weight != net:
+        draft.answer(Kind.REWEIGHT, known.element, known.sum, weight - net)
+    return _rewritten(mirror, draft, known, batch.texts[number], batch.metadatas[number])
+
+
+def _rewritten(
+    mirror: Mirror, draft: Draft, known: Version, text: str | None, stored: str
+) -> list[tuple[int, Content]]:
+    """An update entry, and the content, if text or metadata differ from what the record holds."""
+    point = known.sum.point
+    held = mirror.content(point)
+    if (held.text, held.metadata) == (text, stored):
+        return []
+    content = Content(known.id, text, stored, new_salt())
+    draft.answer(Kind.UPDATE, known.element, known.sum, 0, _committed(content, mirror.row(point).tobytes()))
+    return [(point, content)]
+
+
+def _committed(content: Content, row: bytes) -> bytes:
+    text = None if content.text is None else content.text.encode()
+    return commitment(content.salt, row, content.metadata.encode(), text, content.id.encode())
+
+
+def update(
+    mirror: Mirror, ids: list[str], texts: list[str | None] | None, metadatas: list[str] | None, words: Words
+) -> Changed:
+    """New text or metadata for live records; None = as it is."""
+    with mirror.writing():
+        draft = mirror.draft(*words)
+        contents: list[tuple[int, Content]] = []
+        for number, known in enumerate(mirror.live(ids)):
+            held = mirror.content(known.sum.point)
+            text = held.text if texts is None else texts[number]
+            stored = held.metadata if metadatas is None else metadatas[number]
+            contents += _rewritten(mirror, draft, known, text, stored)
+        mirror.commit(draft, contents)
+    changed = {content.id for _, content in contents}
+    return _changed(draft, [id for id in ids if id in changed], [id for id in ids if id not in changed])
+
+
+def reweight(mirror: Mirror, ids: list[str], millionths: int, words: Words) -> Changed:
+    """Another weight for live records."""
+    with mirror.writing():
+        draft = mirror.draft(*words)
+        versions = mirror.live(ids)
+        changed = [known for known in versions if known.sum.weight != millionths]
+        for known in changed:
+            draft.answer(Kind.REWEIGHT, known.element, known.sum, millionths - known.sum.weight)
+        mirror.commit(draft)
+    same = [known.id for known in versions if known.sum.weight == millionths]
+    return _changed(draft, [known.id for known in changed], same)
+
+
+def calibrate(mirror: Mirror, kappa: float | None) -> None:
+    """Kappa as given, or measured from all live points."""
+    with mirror.writing():
+        live = mirror.live_points(None)
+        draft = mirror.draft()
+        if kappa is not None:
+            draft.calibrate(round(kappa * MILLIONTHS), 0)
+        elif len(live) >= 2:
+            measured = measured_kappa(np.array([mirror.row(point) for point in live]))
+            draft.calibrate(round(measured * MILLIONTHS), len(live))
+        else:
+            raise ValueError(f"kappa is measured from at least 2 live points, here are {len(live)}; it was not changed")
+        mirror.commit(draft)
+
+
+def invert(mirror: Mirror, kind: Kind, ids: list[str] | None, condition: Filter | None, words: Words) -> Changed:
+    """Forget live records, or restore forgotten ones."""
+    with mirror.writing() as database:
+        targets: list[tuple[str, Version | None]]
+        if ids is not None:
+            targets = [(id, database.latest(id)) for id in ids]
+        elif kind is Kind.FORGET:
+            targets = [(known.id, known) for known in map(database.at, mirror.live_points(condition))]
+        else:
+            targets = [(known.id, known) for known in mirror.forgotten(condition)]
+        draft = mirror.draft(*words)
+        changed: list[str] = []
+        same: list[str] = []
+        unknown: list[str] = []
+        for id, known in targets:
+            if known is None or known.sum.kind is Kind.ERASE:
+                unknown.append(id)
+            elif (known.sum.weight > 0) is (kind is Kind.RESTORE):
+                same.append(id)
+            else:
+                draft.invert(kind, known.element, known.sum)
+                changed.append(id)
+        mirror.commit(draft)
+    return _changed(draft, changed, same, unknown)
+
+
+def begin_erase(mirror: Mirror, ids: list[str] | None, condition: Filter | None, words: Words) -> None:
+    """Take every version of the records out of the field, and note the intent to destroy their content.
+
+    Inside `mirror.writing`, which the rest of the erase needs too. Raises UnknownRecord for an id that has no version.
+    """
+    database = mirror.folder.database
+    if ids is None:
+        live = [database.at(point).id for point in mirror.live_points(condition)]
+        ids = [*live, *(known.id for known in mirror.forgotten(condition))]
+    versions = [version for id in ids for version in database.versions(id)]
+    missing = set(ids) - {version.id for version in versions}
+    if missing or not versions:
+        name = f"record '{min(missing)}'" if missing else "record that matches"
+        raise UnknownRecord(
+            f"no {name} in {mirror.name}; nothing was erased. store.ids() and ids(forgotten=True) list them"
+        )
+    points = [version.sum.point for version in versions]
+    erasure.check_words(mirror.folder, points, mirror.field.dim, words)
+    draft = mirror.draft(*words)
+    entries = [(v.sum.point, draft.invert(Kind.ERASE, v.element, v.sum)) for v in versions]
+    mirror.commit(draft, erasing=entries)

@@ -1,0 +1,114 @@
+# The command line: an edge. It says what a store holds, proves it, and forgets; it never embeds.
+#
+# Rule: results go to standard output, one line each; errors to standard error, with exit status 1.
+"""The command `fieldstore`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fieldstore.certificate import verify_certificate
+from fieldstore.engine.field import warm
+from fieldstore.errors import FieldStoreError
+from fieldstore.records import Entry, Receipt
+from fieldstore.store import FieldStore
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, or 1 for an error or a difference found."""
+    asked = _parser().parse_args(arguments)
+    try:
+        if asked.command == "warm":
+            warm()
+            print("the field's loops are compiled and cached")
+            return 0
+        if asked.command == "check":
+            return _report(verify_certificate(Path(asked.certificate).read_text(), _read(asked.public_key)))
+        if not Path(asked.store).is_dir():
+            print(f"fieldstore: there is no store '{asked.store}'", file=sys.stderr)
+            return 1
+        with FieldStore(asked.store, signing_key=getattr(asked, "signing_key", None)) as store:
+            return _with_store(store, asked)
+    except (FieldStoreError, ValueError, OSError) as error:
+        print(f"fieldstore: {error}", file=sys.stderr)
+        return 1
+
+
+def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
+    if asked.command == "verify":
+        return _report(store.verify())
+    if asked.command == "stats":
+        for name, value in store.stats().items():
+            print(f"{name:>16}  {value}")
+    elif asked.command == "ids":
+        print(*store.ids(forgotten=asked.forgotten), sep="\n")
+    elif asked.command == "get":
+        for record in store.get(asked.ids or None):
+            print(record.id, record.metadata, record.text, sep="\t")
+    elif asked.command == "history":
+        for entry in store.history(asked.id) if asked.id else store.entries():
+            print(_line(entry))
+    elif asked.command == "forget":
+        return _done(store.forget(asked.ids, reason=asked.reason, actor=asked.actor))
+    elif asked.command == "restore":
+        return _done(store.restore(asked.ids, reason=asked.reason, actor=asked.actor))
+    else:
+        print(store.erase(asked.ids, reason=asked.reason, actor=asked.actor).to_json())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fieldstore", description="Look into a store, prove it, and forget.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("warm", help="compile the loops ahead of time")
+    check = commands.add_parser("check", help="check an erasure certificate, offline")
+    check.add_argument("certificate", help="its JSON file")
+    check.add_argument("--public-key", help="PEM file of the key that must have signed it")
+    for name, help in (("verify", "compare everything with the ledger"), ("stats", "numbers about the store")):
+        commands.add_parser(name, help=help).add_argument("store")
+    ids = commands.add_parser("ids", help="ids of the live records")
+    ids.add_argument("store")
+    ids.add_argument("--forgotten", action="store_true", help="of the forgotten ones instead")
+    get = commands.add_parser("get", help="live records: id, metadata, text")
+    get.add_argument("store")
+    get.add_argument("ids", nargs="*", help="which; by default all")
+    history = commands.add_parser("history", help="ledger entries of one record, or all")
+    history.add_argument("store")
+    history.add_argument("id", nargs="?")
+    for name, help in (
+        ("forget", "take records out of every answer"),
+        ("restore", "bring forgotten records back"),
+        ("erase", "destroy records for good; prints the certificate"),
+    ):
+        verb = commands.add_parser(name, help=help)
+        verb.add_argument("store")
+        verb.add_argument("ids", nargs="+")
+        verb.add_argument("--reason")
+        verb.add_argument("--actor")
+        if name == "erase":
+            verb.add_argument("--signing-key", help="PEM file of an Ed25519 private key, outside the store")
+    return parser
+
+
+def _read(path: str | None) -> str | None:
+    return None if path is None else Path(path).read_text()
+
+
+def _report(differences: Sequence[str]) -> int:
+    print(*differences or ["all is well"], sep="\n")
+    return 1 if differences else 0
+
+
+def _done(receipt: Receipt) -> int:
+    for state, ids in ((receipt.verb, receipt.ids), ("unchanged", receipt.unchanged), ("unknown", receipt.unknown)):
+        for id in ids:
+            print(state, id, sep="\t")
+    return 1 if receipt.unknown else 0
+
+
+def _line(entry: Entry) -> str:
+    point = "" if entry.point is None else f"point {entry.point}"
+    said = " ".join(f"{name}={word!r}" for name, word in (("actor", entry.actor), ("reason", entry.reason)) if word)
+    when = f"{entry.time:%Y-%m-%d %H:%M:%S}"
+    return f"{entry.seq:>8}  {when}  {entry.kind:<10} {entry.weight:+10.6f}  {point}  {said}".rstrip()

@@ -1,0 +1,515 @@
+# The field over a set of weighted points, alone: no ids, no text, no files.
+#
+# In:   arrays of any float type, checked and brought to unit length here.
+# Out:  arrays; points are named by their number, in the order they came.
+# Rule: everything a loop is given has been checked; a refused call leaves the field as it was.
+# Rule: `_candidates` is the one place where points are found for a query; a faster way of finding them goes there.
+"""The field: weighted points on the unit sphere, and what is felt at any place."""
+
+import functools
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fieldstore.engine import loops
+
+DEFAULT_KAPPA = 20.0
+_REACH = 0.735  # tau as a share of the room an embedder leaves; measured on Cranfield
+_POOL = 100  # candidates a ranking is made from
+_SMOOTH_POOL = 50  # of which smoothing reorders the first
+_ROUNDING = 1e-6  # error of a float32 cosine
+_NO_MASK = np.empty(0, np.bool_)
+_NO_GROUPS = np.empty(0, np.int64)
+
+_log = logging.getLogger("fieldstore")
+
+_Number = TypeVar("_Number", bound=np.generic)
+FloatRows = NDArray[np.float32]
+
+
+class Ranking(NamedTuple):
+    """What a query found, best first; every array has one item per result.
+
+    points   (k,) int64    point numbers
+    scores   (k,) float64  the value ranked by: cosine + ln(effective weight) / kappa, smoothed where asked
+    cosines  (k,) float32  plain cosine to the query
+    shares   (k,) float64  part of the candidates' field that the result (with its members) makes up, 0 to 1
+    members  one Ranking per result: the other candidates it speaks for, best first; none for plain nearest
+    """
+
+    points: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    cosines: NDArray[np.float32]
+    shares: NDArray[np.float64]
+    members: list["Ranking"]
+
+
+class Ascent(NamedTuple):
+    """Where following the field uphill from one start ended.
+
+    place    (d,) float64  unit vector
+    phi      float         field of the candidates there, in copies; an attractor only if > 0
+    steps    int           steps taken
+    settled  bool          False when the limit of steps came first
+    rate     float         contraction rate; below 1 the end is a strict maximum
+    bound    float         how much the points outside the candidates can add to phi there, at most
+    """
+
+    place: NDArray[np.float64]
+    phi: float
+    steps: int
+    settled: bool
+    rate: float
+    bound: float
+
+
+class Field:
+    """phi(q) = sum of w K(q, v) over points v of weight w, K = exp(kappa (<q, v> - 1)), all vectors of unit length.
+
+    dim: dimensions of every vector. kappa: concentration, 1 / bandwidth**2, in 1 / radian**2 (default 20).
+    On the sphere K is the von Mises-Fisher kernel, a Gaussian of sigma**2 = 1 / kappa in the chord.
+    Weights may be negative: such a point repels. Weight 0 takes a point out of every sum, exactly.
+    Raises ValueError for a dim or kappa that is not positive and finite.
+    """
+
+    def __init__(self, dim: int, *, kappa: float = DEFAULT_KAPPA) -> None:
+        if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or dim < 1:
+            raise ValueError(f"dim must be a whole number of at least 1, not {dim!r}")
+        self.dim = int(dim)
+        self.kappa = kappa
+        self._points: FloatRows = np.empty((0, self.dim), np.float32)
+        self._weights = np.empty(0)
+        self._offsets: NDArray[np.float64] | None = np.empty(0)  # None: to be worked out again
+
+    @property
+    def kappa(self) -> float:
+        """Concentration, 1 / bandwidth**2."""
+        return self._kappa
+
+    @kappa.setter
+    def kappa(self, kappa: float) -> None:
+        self._kappa = checked_kappa(kappa)
+        self._offsets = None
+
+    @property
+    def tau(self) -> float:
+        """Reach: the cosine from which points speak for one another, mu0 + 0.735 (1 - mu0), mu0 = 1 - 15 / kappa."""
+        room = 15.0 / self.kappa
+        return 1.0 - room * (1.0 - _REACH)
+
+    def __len__(self) -> int:
+        """Number of points, those of weight 0 included."""
+        return len(self._points)
+
+    @property
+    def points(self) -> FloatRows:
+        """(n, dim) float32, unit length; not to be written to."""
+        return self._points
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(n,) float64: the net weights, in copies; not to be written to."""
+        return _sealed(self._weights)
+
+    # -- changing ------------------------------------------------------------------------------------------------------
+
+    def add(self, vectors: ArrayLike, weights: ArrayLike = 1.0) -> NDArray[np.int64]:
+        """Append points, given as (n, dim) or (dim,) of any length but 0; returns their numbers, (n,).
+
+        Raises ValueError for a wrong shape, NaN, infinity or a zero vector; then nothing is added.
+        """
+        rows = unit_rows(vectors, self.dim)
+        added = np.arange(len(self), len(self) + len(rows))
+        values = _checked_weights(weights, len(added))
+        self.mount(np.concatenate([self._points, rows]))
+        self.reweight(added, values)
+        return added
+
+    def mount(self, points: FloatRows) -> None:
+        """Let these rows be the points: (n, dim) float32 of unit length, kept without a copy, n at least len(self).
+
+        The first rows must be the ones already here; further rows start at weight 0. Raises ValueError else.
+        """
+        if points.ndim != 2 or points.shape[1] != self.dim or points.dtype != np.float32:
+            raise ValueError(f"rows must be (n, {self.dim}) float32, not {points.shape} {points.dtype}")
+        if len(points) < len(self):
+            raise ValueError(f"{len(points)} rows cannot stand for the {len(self)} points already here")
+        if not points.flags.c_contiguous:
+            raise ValueError("rows must be contiguous")
+        if len(self._weights) < len(points):
+            grown = np.zeros(len(points))
+            grown[: len(self._weights)] = self._weights
+            if self._offsets is not None:
+                offsets = np.full(len(points), -np.inf)
+                offsets[: len(self._weights)] = self._offsets
+                self._offsets = offsets
+            self._weights = grown
+        self._points = points
+
+    def reweight(self, points: ArrayLike, weights: ArrayLike) -> None:
+        """Set the net weights of points: numbers (m,), weights (m,) or one for all, finite, in copies.
+
+        Raises ValueError for an unknown point or a weight that is not finite; then nothing changes.
+        """
+        chosen = np.atleast_1d(np.asarray(points, dtype=np.int64))
+        values = _checked_weights(weights, len(chosen))
+        self._check_points(chosen)
+        repelled = bool((self._weights[chosen] < 0).any() or (values < 0).any() or (self._weights < 0).any())
+        self._weights[chosen] = values
+        if repelled:
+            self._offsets = None  # a repeller dims its whole neighbourhood
+        elif self._offsets is not None:
+            self._offsets[chosen] = _log_weights(values) / self.kappa
+
+    def view(self) -> "Field":
+        """This field as it stands, to be read only: it sees new weights of its points, but no new points.
+
+        For a query in one thread while another thread adds. Costs nothing: the arrays are shared.
+        """
+        seen = Field(self.dim, kappa=self.kappa)
+        seen._points = self._points
+        seen._weights = _sealed(self._weights)
+        seen._offsets = _sealed(self._current_offsets())
+        return seen
+
+    # -- finding -------------------------------------------------------------------------------------------------------
+
+    def nearest(
+        self, query: ArrayLike, k: int, *, allowed: NDArray[np.bool_] | None = None, smooth: bool = False
+    ) -> Ranking:
+        """The k points of the largest contribution w K to the field at query; ties by point number.
+
+        query: (dim,). allowed: (n,) bool, which points may answer; None = all. smooth: reorder the first 50 by
+        0.7 own score + 0.3 kernel-weighted mean of the others' (field-semantics, 3). Points that weigh nothing,
+        less than nothing, or that a repeller silences, never answer. Raises ValueError for k < 1 or a bad query.
+        """
+        chosen, scores, cosines = self._candidates(self._query(query), _checked_k(k), allowed)
+        shares = _shares(scores, self.kappa)
+        if smooth:
+            head = slice(0, _SMOOTH_POOL)
+            scores[head] = loops.smoothed(scores[head], loops.gram(_sealed(self._points), chosen[head]), self.kappa)
+            order = np.concatenate(
+                [np.argsort(-scores[head], kind="stable"), np.arange(_SMOOTH_POOL, len(scores))]
+            ).astype(np.int64)[:k]
+        else:
+            order = np.arange(min(k, len(scores)))
+        return Ranking(chosen[order], scores[order], cosines[order], shares[order], [])
+
+    def attractors(
+        self,
+        query: ArrayLike,
+        k: int,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        groups: Sequence[int] | NDArray[np.int64] | None = None,
+        reach: float | None = None,
+    ) -> Ranking:
+        """At most k discrete maxima of the field near query: near-copies answer once (field-semantics, 4).
+
+        groups: (n,) int64, points of equal group answer once too; -1 = of no group; None = no groups at all.
+        reach: cosine from which a point is absorbed (default `tau`). A group is shown by its most similar
+        member. Fewer than k are returned when the best 100 candidates (3k if more) hold no more.
+        Raises ValueError for k < 1, a bad query, or groups of another length.
+        """
+        checked_groups = None if groups is None else self._groups(groups)
+        reach = self.tau if reach is None else checked_reach(reach)
+        chosen, scores, cosines = self._candidates(self._query(query), _checked_k(k), allowed)
+        shares = _shares(scores, self.kappa)
+        between = loops.gram(_sealed(self._points), chosen)
+        related = _NO_GROUPS if checked_groups is None else checked_groups[chosen]
+        owner = loops.absorb(between, related, reach - _ROUNDING)
+        shown = np.flatnonzero(owner == np.arange(len(owner)))
+        values = scores[shown]
+        if len(shown) >= 4:
+            values = loops.smoothed(values, np.ascontiguousarray(between[np.ix_(shown, shown)]), self.kappa)
+        order = np.argsort(-values, kind="stable")[:k]
+        groups_of = [np.flatnonzero(owner == i) for i in shown[order]]
+        return Ranking(
+            chosen[shown[order]],
+            values[order],
+            cosines[shown[order]],
+            np.array([shares[group].sum() for group in groups_of]),
+            [Ranking(chosen[g], scores[g], cosines[g], shares[g], []) for g in (group[1:] for group in groups_of)],
+        )
+
+    def remaining(self, point: int, k: int = 10) -> tuple[float, Ranking]:
+        """What all other points say at this one's place, at the narrow bandwidth 2.5 kappa, and the k who say most.
+
+        Returns phi there without the point, in copies (one exact copy left = 1), and the carriers with their shares
+        of it (field-semantics, 7). Raises ValueError for an unknown point.
+        """
+        self._check_points(np.array([point]))
+        others = self.view()
+        weights = self._weights.copy()
+        weights[point] = 0.0
+        others._weights = _sealed(weights)
+        others.kappa = 2.5 * self.kappa
+        place = self._points[point]
+        copies = float(others.evaluate(place)[0])
+        found = others.nearest(place, k)
+        shares = np.exp(others.kappa * (found.scores - 1.0)) / copies if copies > 0 else found.shares
+        return copies, found._replace(shares=shares)
+
+    def _candidates(
+        self, query: FloatRows, k: int, allowed: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]:
+        """The first max(100, 3k) points by score, best first, ties by number: a flat, exact scan."""
+        mask = _NO_MASK if allowed is None else np.ascontiguousarray(allowed, np.bool_)
+        if allowed is not None and mask.shape != (len(self),):
+            raise ValueError(f"the mask has {mask.shape} items, this field has {len(self)} points")
+        _announce_compiling()
+        points, offsets = _sealed(self._points), _sealed(self._current_offsets())
+        pool = min(max(_POOL, 3 * k), len(points))
+        if pool == 0:
+            return np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32)
+        chosen, scores, cosines = loops.best(query, points, offsets, mask, pool)
+        order = np.lexsort((chosen, -scores))
+        return chosen[order], scores[order], cosines[order]
+
+    # -- the field itself ----------------------------------------------------------------------------------------------
+
+    def evaluate(self, places: ArrayLike) -> NDArray[np.float64]:
+        """phi at each place, (q, dim) or (dim,) -> (q,), in copies; exact: every weighted point is summed in order."""
+        tops, plus, minus = self._at(places)
+        return (plus - minus) * _kernel(tops, self.kappa)
+
+    def similarity(self, places: ArrayLike) -> NDArray[np.float64]:
+        """s_phi = 1 + ln(phi) / kappa at each place, (q,): one point alone gives its cosine; -inf where phi <= 0.
+
+        Does not underflow where `evaluate` does.
+        """
+        tops, plus, minus = self._at(places)
+        net = plus - minus
+        positive = net > 0
+        found = np.full(len(net), -np.inf)
+        found[positive] = tops[positive] + np.log(net[positive]) / self.kappa
+        return found
+
+    def gradient(self, places: ArrayLike) -> NDArray[np.float64]:
+        """Gradient of phi on the sphere, kappa (h - <h, x> x), at each place x: (q, dim), copies / radian."""
+        where = unit_places(places, self.dim)
+        _announce_compiling()
+        tops, pulls = loops.pull_at(where, *self._arrays(), self.kappa)
+        tangent = pulls - (pulls * where).sum(axis=1, keepdims=True) * where
+        slopes: NDArray[np.float64] = self.kappa * tangent * _kernel(tops, self.kappa)[:, None]
+        return slopes
+
+    def ascend(self, start: ArrayLike, *, candidates: int = 128) -> Ascent:
+        """Follow the field uphill from start, (dim,), over its strongest candidates (field-semantics, 5).
+
+        For explanation and pictures, not for ranking: the end is a maximum of the field of the `candidates`
+        points that contribute most at the start, all repellers included. phi never drops on the way.
+        Raises ValueError for a bad start, candidates < 1, or a field without a weighted point.
+        """
+        place = unit_places(start, self.dim)[0]
+        local, outside = self._local(place, _checked_k(candidates))
+        rows, weights = _sealed(self._points[local]), _sealed(self._weights[local])
+        end, steps, settled = loops.climb(place, rows, weights, self.kappa, 300, 1e-5)
+        (top,), (plus,), (minus,) = loops.field_at(end[None], rows, weights, self.kappa)
+        angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
+        bound = 0.0
+        if len(outside):
+            nearest = float(np.clip((self._points[outside].astype(np.float64) @ place).max(), -1.0, 1.0))
+            closest = math.cos(max(0.0, math.acos(nearest) - angle))
+            bound = float(np.abs(self._weights[outside]).sum() * math.exp(self.kappa * (closest - 1.0)))
+        phi = float((plus - minus) * math.exp(self.kappa * (top - 1.0)))
+        return Ascent(end, phi, int(steps), bool(settled), self._rate(end, rows, weights), bound)
+
+    def _rate(self, place: NDArray[np.float64], rows: FloatRows, weights: NDArray[np.float64]) -> float:
+        """kappa lambda_max(sum w K t t') / |h|, t the tangent part of each point; relative to the largest kernel."""
+        cosines = rows.astype(np.float64) @ place
+        contributions = weights * np.exp(self.kappa * (cosines - cosines.max()))
+        pull = np.linalg.norm(contributions @ rows)
+        if pull == 0.0:
+            return math.inf
+        tangents = rows - cosines[:, None] * place
+        spread = (tangents * contributions[:, None]).T @ tangents
+        return float(self.kappa * np.linalg.eigvalsh(spread)[-1] / pull)
+
+    def _local(self, place: NDArray[np.float64], m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the m points of largest |w| K at place, all repellers among them; and of the others that weigh."""
+        weighted = np.flatnonzero(self._weights)
+        if not len(weighted):
+            raise ValueError("the field has no weighted point; there is nothing to ascend")
+        weights = self._weights[weighted]
+        strength = self._points[weighted].astype(np.float64) @ place + np.log(np.abs(weights)) / self.kappa
+        strength[weights < 0] = np.inf
+        order = np.argsort(-strength, kind="stable")
+        keep = max(m, int((weights < 0).sum()))
+        return np.sort(weighted[order[:keep]]), weighted[order[keep:]]
+
+    # -- checks and derived state --------------------------------------------------------------------------------------
+
+    def _at(self, places: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        where = unit_places(places, self.dim)
+        _announce_compiling()
+        parts: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] = loops.field_at(
+            where, *self._arrays(), self.kappa
+        )
+        return parts
+
+    def _check_points(self, points: NDArray[np.int64]) -> None:
+        if len(points) and (points.min() < 0 or points.max() >= len(self)):
+            raise ValueError(f"points run from 0 to {len(self) - 1}; got {points.min()} to {points.max()}")
+
+    def _query(self, query: ArrayLike) -> FloatRows:
+        rows = unit_rows(query, self.dim, what="query")
+        if len(rows) != 1:
+            raise ValueError(f"one query at a time here; got {len(rows)}")
+        query_row: FloatRows = rows[0]
+        return query_row
+
+    def _groups(self, groups: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+        numbers = np.ascontiguousarray(groups, dtype=np.int64)
+        if numbers.shape != (len(self),):
+            raise ValueError(f"groups have {numbers.shape} items, this field has {len(self)} points")
+        return numbers
+
+    def _current_offsets(self) -> NDArray[np.float64]:
+        """ln(effective weight) / kappa by point, -inf for those that never answer."""
+        if self._offsets is None:
+            effective = self._weights
+            if (self._weights < 0).any():
+                effective = loops.damped(*self._arrays(), self.kappa)
+            self._offsets = _log_weights(effective) / self.kappa
+        return self._offsets
+
+    def _arrays(self) -> tuple[FloatRows, NDArray[np.float64]]:
+        """Points and weights as loops take them: read-only, so that mapped and ordinary arrays compile to one loop."""
+        return _sealed(self._points), _sealed(self._weights)
+
+
+def mean_cosine(rows: FloatRows) -> float:
+    """mu0, the mean cosine of distinct pairs of the rows (n, d), from one sum: (|S|**2 - n) / (n (n - 1)), n >= 2."""
+    n = len(rows)
+    total = rows.sum(axis=0, dtype=np.float64)
+    return float((total @ total - n) / (n * (n - 1)))
+
+
+def measured_kappa(rows: FloatRows) -> float:
+    """The concentration that fits these points (n, d): 15 / (1 - mu0), mu0 clamped to [-0.2, 0.95]."""
+    return 15.0 / (1.0 - min(max(mean_cosine(rows), -0.2), 0.95))
+
+
+def checked_kappa(kappa: float) -> float:
+    """kappa as a float; ValueError unless positive and finite."""
+    if isinstance(kappa, bool) or not isinstance(kappa, int | float | np.number) or not 0 < kappa < math.inf:
+        raise ValueError(f"kappa must be a positive number, not {kappa!r}")
+    return float(kappa)
+
+
+def checked_reach(reach: float) -> float:
+    """reach as a float; ValueError unless finite."""
+    if isinstance(reach, bool) or not isinstance(reach, int | float | np.number) or not math.isfinite(reach):
+        raise ValueError(f"reach must be a cosine, not {reach!r}")
+    return float(reach)
+
+
+def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRows:
+    """Vectors (n, dim) or (dim,) brought to unit length, as contiguous float32 (n, dim).
+
+    A float32 row that has unit length within rounding is kept to the bit, so that what was read can be written back.
+    Raises ValueError naming the first row that is NaN, infinite or zero, and both numbers when dimensions differ.
+    """
+    rows = _checked_rows(vectors, dim, what)
+    unit = (rows / _lengths(rows)[:, None]).astype(np.float32)
+    given = rows.astype(np.float32)
+    kept = np.abs(np.einsum("ij,ij->i", rows, rows) - 1.0) < _ROUNDING
+    unit[kept] = given[kept]
+    return np.ascontiguousarray(unit)
+
+
+def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:
+    """The same for places, in float64: where a field is looked at needs no rounding."""
+    rows = _checked_rows(places, dim, "place")
+    return np.ascontiguousarray(rows / _lengths(rows)[:, None])
+
+
+def _sealed(array: NDArray[_Number]) -> NDArray[_Number]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _lengths(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    scale = np.abs(rows).max(axis=1, keepdims=True)  # first, so that squaring neither overflows nor vanishes
+    lengths: NDArray[np.float64] = scale[:, 0] * np.sqrt(((rows / scale) ** 2).sum(axis=1))
+    return lengths
+
+
+def _checked_rows(vectors: ArrayLike, dim: int, what: str) -> NDArray[np.float64]:
+    try:
+        given: NDArray[Any] = np.asarray(vectors)
+    except ValueError:
+        raise ValueError(f"{what}s must be rows of {dim} numbers each; these rows differ in length") from None
+    if given.dtype.kind not in "fiu":
+        raise ValueError(f"{what}s must be real numbers, not {given.dtype}")
+    rows = np.atleast_2d(given).astype(np.float64)
+    if given.ndim not in (1, 2):
+        raise ValueError(f"{what}s must be (n, {dim}) or ({dim},), not {given.shape}")
+    if given.size == 0 and given.shape[0] == 0:
+        return np.empty((0, dim))
+    if rows.shape[1] != dim:
+        raise ValueError(f"{what}s have {rows.shape[1]} dimensions, this field has {dim}")
+    for wrong, name in ((~np.isfinite(rows).all(axis=1), "NaN or infinity"), (~rows.any(axis=1), "only zeros")):
+        if wrong.any():
+            raise ValueError(f"{what} {int(wrong.argmax())} of {len(rows)} holds {name}; it has no direction")
+    return rows
+
+
+def _checked_weights(weights: ArrayLike, count: int) -> NDArray[np.float64]:
+    values = np.asarray(weights, dtype=np.float64)
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != count):
+        raise ValueError(f"{count} points need one weight each or one for all, not {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("weights must be finite")
+    return np.broadcast_to(values, (count,))
+
+
+def _checked_k(k: int) -> int:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
+    return int(k)
+
+
+def _log_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return np.log(np.maximum(weights, 0.0))
+
+
+def _kernel(cosines: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:
+    return np.exp(kappa * (cosines - 1.0))  # exp(-inf) = 0 where no point is weighted
+
+
+def _shares(scores: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:
+    if not len(scores):
+        return scores.copy()
+    contributions = np.exp(kappa * (scores - scores.max()))
+    shares: NDArray[np.float64] = contributions / contributions.sum()
+    return shares
+
+
+@functools.cache
+def _announce_compiling() -> None:
+    """One log line before the first compilation on this machine, which takes some seconds and is then cached."""
+    folder = Path(loops.cache_folder())
+    if not any(folder.glob("loops.best-*.nbi")):
+        _log.warning(
+            "compiling the field's loops, once on this machine; `python -m fieldstore warm` does it ahead of time"
+        )
+
+
+def warm() -> None:
+    """Compile every loop now, and cache it, so that no later process has to."""
+    field = Field(2)
+    field.add([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [-1.0, 0.0]], [1.0, 1.0, 1.0, -1.0])
+    field.nearest([1.0, 0.0], 2, smooth=True)
+    field.attractors([1.0, 0.0], 2, groups=[0, 0, 1, 1])
+    field.evaluate([1.0, 0.0])
+    field.gradient([1.0, 0.0])
+    field.ascend([1.0, 0.0])

@@ -1,0 +1,308 @@
+# The rules of the ledger: what an entry is, what it may say, how entries sum up, how they are hashed.
+#
+# In:   numbers and bytes. Out: entries, sums, hashes. No I/O.
+# Rule: an entry holds no content: no text, no vector, no metadata, no id; only numbers and salted commitments.
+# Rule: the leaf's layout is frozen; a change of it is a new version byte beside this one.
+"""The ledger: signed weights in whole millionths, in an append-only, content-free, hashed list."""
+
+import hashlib
+import hmac
+import secrets
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+# version u8 | seq u64 | kind u8 | element 16 bytes | ref u64 | weight i64 millionths | time u64 seconds
+# | commitment 32 bytes | note 32 bytes; big-endian, no padding.
+_LEAF = struct.Struct(">BQB16sQqQ32s32s")
+_LEAF_VERSION = 1
+_NOTHING = bytes(32)
+NO_ELEMENT = bytes(16)
+
+
+class Kind(IntEnum):
+    """Why an entry was written."""
+
+    ADD = 1  # a new point
+    FORGET = 2  # its inverse
+    RESTORE = 3  # the inverse of that
+    SUPERSEDE = 4  # the inverse of a version that a new embedding replaced
+    UPDATE = 5  # weight 0: new text or metadata, and so a new commitment
+    REWEIGHT = 6  # the difference to the new weight
+    ERASE = 7  # the inverse, if any weight was left; the content is destroyed
+    CALIBRATE = 8  # kappa in millionths; element 0; ref = live points it was measured from, 0 = given by hand
+
+
+class Leaf(NamedTuple):
+    """One entry as it is hashed. weight in millionths of a copy, time in whole seconds since 1970 (UTC)."""
+
+    seq: int
+    kind: Kind
+    element: bytes
+    ref: int
+    weight: int
+    time: int
+    commitment: bytes = _NOTHING
+    note: bytes = _NOTHING
+
+    def encode(self) -> bytes:
+        """The leaf's 114 bytes."""
+        return _LEAF.pack(_LEAF_VERSION, *self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Leaf":
+        """The entry in these bytes; ValueError for another length, version or kind."""
+        if len(data) != _LEAF.size:
+            raise ValueError(f"a ledger leaf has {_LEAF.size} bytes, not {len(data)}")
+        version, seq, kind, *rest = _LEAF.unpack(data)
+        if version != _LEAF_VERSION:
+            raise ValueError(f"ledger leaf of unknown version {version}")
+        return cls(seq, Kind(kind), *rest)
+
+
+def new_element() -> bytes:
+    """A random name for a point."""
+    return secrets.token_bytes(16)
+
+
+def new_salt() -> bytes:
+    """A random key for one commitment or note; it lives beside the content and dies with it."""
+    return secrets.token_bytes(32)
+
+
+def _sealed(salt: bytes, purpose: bytes, parts: Iterable[bytes]) -> bytes:
+    message = b"".join([purpose, *(len(part).to_bytes(8, "big") + part for part in parts)])
+    return hmac.digest(salt, message, "sha256")
+
+
+def commitment(salt: bytes, vector: bytes, metadata: bytes, text: bytes | None, id: bytes) -> bytes:
+    """HMAC-SHA-256 over a record's exact stored bytes, each part length-prefixed; text None differs from empty."""
+    return _sealed(salt, b"fieldstore/v1", [vector, metadata, b"" if text is None else b"\x01" + text, id])
+
+
+def note(salt: bytes, actor: str | None, reason: str | None) -> bytes:
+    """HMAC-SHA-256 over who and why, whose words lie in an erasable table."""
+    said = [b"" if word is None else b"\x01" + word.encode() for word in (actor, reason)]
+    return _sealed(salt, b"fieldstore/v1/note", said)
+
+
+# -- what the entries add up to ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Sum:
+    """Where a point stands: its number, net weight in millionths, and its last entry's position, kind and weight."""
+
+    point: int
+    weight: int
+    seq: int
+    kind: Kind
+    last: int
+
+
+class Fold:
+    """The ledger summed up, entry by entry: one Sum per element, in point order; kappa and what it was measured from.
+
+    Point numbers are the order of the ADD entries. `take` returns what is wrong with an entry, in plain words.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.time = 0
+        self.kappa: int | None = None  # millionths
+        self.measured = 0
+        self.sums: dict[bytes, Sum] = {}
+
+    def take(self, leaf: Leaf) -> list[str]:
+        """Add the next entry; returns the rules it breaks."""
+        wrong = []
+        if leaf.seq != self.size:
+            wrong.append(f"entry {leaf.seq} stands where entry {self.size} should")
+        if leaf.time < self.time:
+            wrong.append(f"entry {leaf.seq} is older than the one before it")
+        self.size += 1
+        self.time = leaf.time
+        if leaf.kind is Kind.CALIBRATE:
+            self.kappa, self.measured = leaf.weight, leaf.ref
+        elif leaf.kind is Kind.ADD:
+            if leaf.element in self.sums:
+                wrong.append(f"entry {leaf.seq} adds a point that is already there")
+            if leaf.weight <= 0 or leaf.ref != leaf.seq:
+                wrong.append(f"entry {leaf.seq} adds a point with weight {leaf.weight} and reference {leaf.ref}")
+            self.sums[leaf.element] = Sum(len(self.sums), leaf.weight, leaf.seq, leaf.kind, leaf.weight)
+        elif leaf.element not in self.sums:
+            wrong.append(f"entry {leaf.seq} is about a point that was never added")
+        else:
+            known = self.sums[leaf.element]
+            wrong += _breaks(leaf, known)
+            self.sums[leaf.element] = Sum(known.point, known.weight + leaf.weight, leaf.seq, leaf.kind, leaf.weight)
+        return wrong
+
+
+def _breaks(leaf: Leaf, known: Sum) -> Iterator[str]:
+    """The rules for an entry about a point that stands as known."""
+    name = f"entry {leaf.seq} ({leaf.kind.name.lower()})"
+    if leaf.ref != known.seq:
+        yield f"{name} answers entry {leaf.ref}, but its point's last entry is {known.seq}"
+    if known.kind is Kind.ERASE:
+        yield f"{name} is about a point that was erased"
+    expected = {
+        Kind.FORGET: -known.weight,
+        Kind.SUPERSEDE: -known.weight,
+        Kind.ERASE: -known.weight,
+        Kind.RESTORE: -known.last,
+        Kind.UPDATE: 0,
+    }.get(leaf.kind)
+    if expected is not None and leaf.weight != expected:
+        yield f"{name} adds {leaf.weight} millionths where its inverse is {expected}"
+    if leaf.kind in (Kind.FORGET, Kind.SUPERSEDE, Kind.UPDATE, Kind.REWEIGHT) and known.weight <= 0:
+        yield f"{name} is about a point that was not live"
+    if leaf.kind is Kind.RESTORE and known.kind is not Kind.FORGET:
+        yield f"{name} restores what was not forgotten"
+    if leaf.kind is Kind.REWEIGHT and known.weight + leaf.weight <= 0:
+        yield f"{name} leaves a weight of {known.weight + leaf.weight} millionths"
+
+
+class Draft:
+    """Entries about to be appended together: leaves and notes in order, the new sums, the frontier after them.
+
+    frontier: of the ledger as it stands; it is not changed. time: seconds since 1970, never before the last entry's.
+    actor, reason: who and why, for every entry of the draft.
+    """
+
+    def __init__(self, frontier: "Frontier", time: int, actor: str | None, reason: str | None) -> None:
+        self.frontier = Frontier(frontier.size, frontier.to_bytes())
+        self.time = time
+        self.leaves: list[Leaf] = []
+        self.notes: list[tuple[int, bytes, str | None, str | None]] = []
+        self.sums: dict[bytes, Sum] = {}
+        self._said = (actor, reason)
+
+    def add(self, point: int, weight: int, commitment: bytes) -> bytes:
+        """A new point of this number; returns its element."""
+        element = new_element()
+        seq = self._append(Kind.ADD, element, self.frontier.size, weight, commitment)
+        self.sums[element] = Sum(point, weight, seq, Kind.ADD, weight)
+        return element
+
+    def answer(self, kind: Kind, element: bytes, known: Sum, weight: int, commitment: bytes = _NOTHING) -> int:
+        """An entry about a point that stands as known, weight millionths; returns its position."""
+        known = self.sums.get(element, known)
+        seq = self._append(kind, element, known.seq, weight, commitment)
+        self.sums[element] = Sum(known.point, known.weight + weight, seq, kind, weight)
+        return seq
+
+    def invert(self, kind: Kind, element: bytes, known: Sum) -> int:
+        """The inverse of the whole net weight (forget, supersede, erase), or of a forget (restore)."""
+        known = self.sums.get(element, known)
+        return self.answer(kind, element, known, -known.last if kind is Kind.RESTORE else -known.weight)
+
+    def calibrate(self, kappa: int, measured: int) -> int:
+        """kappa in millionths from now on, measured from so many live points; 0 = given by hand."""
+        return self._append(Kind.CALIBRATE, NO_ELEMENT, measured, kappa, _NOTHING)
+
+    def _append(self, kind: Kind, element: bytes, ref: int, weight: int, commitment: bytes) -> int:
+        seq = self.frontier.size
+        said = _NOTHING
+        if self._said != (None, None):
+            salt = new_salt()
+            said = note(salt, *self._said)
+            self.notes.append((seq, salt, *self._said))
+        leaf = Leaf(seq, kind, element, ref, weight, self.time, commitment, said)
+        self.leaves.append(leaf)
+        self.frontier.append(leaf.encode())
+        return seq
+
+
+# -- the Merkle tree (RFC 9162, 2.1) -----------------------------------------------------------------------------------
+
+
+def _leaf_hash(leaf: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def _node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Frontier:
+    """The right edge of the tree over the leaves so far: at most 64 hashes, enough to append and to give the root.
+
+    Holds the roots of the perfect subtrees of the binary digits of `size`, largest first.
+    """
+
+    def __init__(self, size: int = 0, hashes: bytes = b"") -> None:
+        self.size = size
+        self._hashes = [hashes[i : i + 32] for i in range(0, len(hashes), 32)]
+
+    def append(self, leaf: bytes) -> None:
+        """Add the encoded leaf."""
+        new = _leaf_hash(leaf)
+        for _ in range((self.size ^ (self.size + 1)).bit_length() - 1):  # as many merges as size has trailing ones
+            new = _node_hash(self._hashes.pop(), new)
+        self._hashes.append(new)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The tree head over all leaves; of none, the hash of nothing."""
+        if not self._hashes:
+            return hashlib.sha256(b"").digest()
+        root = self._hashes[-1]
+        for left in reversed(self._hashes[:-1]):
+            root = _node_hash(left, root)
+        return root
+
+    def to_bytes(self) -> bytes:
+        """The hashes, to be given back with the size."""
+        return b"".join(self._hashes)
+
+
+class Tree:
+    """The whole tree over encoded leaves, for proofs; the frontier is enough for everything else."""
+
+    def __init__(self, leaves: Iterable[bytes]) -> None:
+        self._levels = [[_leaf_hash(leaf) for leaf in leaves]]
+        while len(level := self._levels[-1]) > 1:
+            odd = level[-1:] if len(level) % 2 else []  # the last of an odd level moves up as it is
+            self._levels.append([_node_hash(*level[i : i + 2]) for i in range(0, len(level) - 1, 2)] + odd)
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self._levels[0])
+
+    def root(self) -> bytes:
+        """The tree head; of no leaves, the hash of nothing."""
+        return self._levels[-1][0] if self.size else hashlib.sha256(b"").digest()
+
+    def proof(self, index: int) -> list[bytes]:
+        """The audit path of one leaf (RFC 9162, 2.1.3.1), nearest sibling first."""
+        path = []
+        for level in self._levels[:-1]:
+            if index ^ 1 < len(level):
+                path.append(level[index ^ 1])
+            index //= 2
+        return path
+
+
+def included(leaf: bytes, index: int, size: int, path: list[bytes], root: bytes) -> bool:
+    """Whether the audit path leads from the leaf to the root of a tree of this size (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size:
+        return False
+    here, last = index, size - 1
+    found = _leaf_hash(leaf)
+    for step in path:
+        if last == 0:
+            return False
+        if here % 2 or here == last:
+            found = _node_hash(step, found)
+            while here % 2 == 0 and here:
+                here >>= 1
+                last >>= 1
+        else:
+            found = _node_hash(found, step)
+        here >>= 1
+        last >>= 1
+    return last == 0 and hmac.compare_digest(found, root)

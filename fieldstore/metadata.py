@@ -1,0 +1,68 @@
+# What may be stored as metadata, and its one canonical form.
+#
+# Rule: what comes back equals what was given. What JSON cannot hold exactly is refused by name, never bent to fit.
+"""Metadata: JSON objects, checked and brought to one form, so that equal metadata is equal to the byte."""
+
+import json
+from typing import Any
+
+_LARGEST = 2**53  # beyond it, JSON readers lose integers (RFC 8785)
+_DEEPEST = 64
+_LONGEST = 16 * 2**20
+
+
+def encode(metadata: object, what: str = "metadata") -> str:
+    """The metadata as canonical JSON text: sorted keys, no spaces. None gives that of {}.
+
+    Raises TypeError for what is no JSON (tuples and numpy scalars too: they would come back as something else), and
+    ValueError for NaN, infinity, integers beyond 2**53, lone surrogates, nesting beyond 64 or more than 16 MiB.
+    """
+    if metadata is None:
+        return "{}"
+    if type(metadata) is not dict:
+        raise TypeError(f"{what} must be a dict, not {type(metadata).__name__}")
+    _check(metadata, what, 0)
+    text = json.dumps(metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    check_text(text, what)
+    if len(text) > _LONGEST:
+        raise ValueError(f"{what} has {len(text)} characters, the limit is {_LONGEST}")
+    return text
+
+
+def decode(text: str) -> dict[str, Any]:
+    """The metadata in stored text, a fresh copy each time."""
+    decoded: dict[str, Any] = json.loads(text)
+    return decoded
+
+
+def check_text(text: object, what: str) -> None:
+    """TypeError or ValueError unless text is a string that UTF-8 can hold."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a string, not {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} holds a lone surrogate at {error.start}") from None
+
+
+def _check(value: object, where: str, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise ValueError(f"{where} is nested deeper than {_DEEPEST}")
+    kind = type(value)
+    if kind is dict:
+        for key, inner in value.items():  # type: ignore[attr-defined]
+            if type(key) is not str:
+                raise TypeError(f"{where} has the key {key!r}; keys must be strings")
+            _check(inner, f"{where}[{key!r}]", depth + 1)
+    elif kind is list:
+        for position, inner in enumerate(value):  # type: ignore[arg-type]
+            _check(inner, f"{where}[{position}]", depth + 1)
+    elif kind is float:
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ValueError(f"{where} is {value!r}, which JSON cannot hold")
+    elif kind is int:
+        if abs(value) > _LARGEST:  # type: ignore[arg-type]
+            raise ValueError(f"{where} is beyond 2**53; store it as a string")
+    elif kind is not str and kind is not bool and value is not None:
+        hint = "a list" if kind is tuple else "a plain str, int, float, bool, list or dict"
+        raise TypeError(f"{where} is a {kind.__name__}, which is no JSON; give {hint}")

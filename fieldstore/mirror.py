@@ -1,0 +1,247 @@
+# The mirror: what memory holds of one store, and how it follows the disk.
+#
+# In:   a folder, and drafts of entries. Out: the field, sums and columns as of the newest entry.
+# Rule: memory follows what was committed, never leads it; a refused write changes neither.
+# Rule: `reading` sees every entry committed before it began, by whichever process; `writing` starts from all of them.
+"""The state of an open store, in memory, in step with its ledger."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldstore import metadata
+from fieldstore.columns import Columns
+from fieldstore.engine.field import Field, measured_kappa
+from fieldstore.errors import ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
+from fieldstore.filters import Filter
+from fieldstore.ledger import Draft, Kind
+from fieldstore.records import MILLIONTHS
+from fieldstore.storage.database import Content, Database, Version
+from fieldstore.storage.folder import Folder
+
+_MEASURED_AT = (256, 4096)  # live points at which kappa measures itself
+
+
+class Mirror:
+    """Memory that follows one folder. name: how messages call the store."""
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self.folder = folder
+        self.closed = False
+        self.facts = folder.database.facts()
+        self.name = name
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._field: Field | None = None
+        self._size = -1  # entries of the ledger that memory follows
+        self._changes: int | None = None
+        self._columns = Columns()
+
+    # -- following the disk --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[Database]:
+        """Memory follows the disk up to now, and no other thread uses the connection."""
+        with self._lock:
+            self._ready()
+            if self.folder.database.changes() != self._changes:
+                self._refresh()
+            yield self.folder.database
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """Be the only writer, on top of everything committed so far."""
+        with self._lock:
+            self._ready()
+            try:
+                with self.folder.writing():
+                    self._refresh()
+                    yield self.folder.database
+            except StoreClosed:
+                self.close()
+                raise
+
+    def _ready(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedStore(
+                f"{self.name} was opened by process {self._pid}; open it again in this one. Nothing was done"
+            )
+        if self.closed:
+            raise StoreClosed(f"{self.name} is closed; nothing was done. Open it again with FieldStore(path)")
+
+    def _refresh(self) -> None:
+        """Take in the points touched by entries since the last time, and kappa."""
+        database = self.folder.database
+        self._changes = database.changes()
+        self.facts = database.facts()
+        size, dim, kappa = self.facts["size"], self.facts["dim"], self.facts["kappa"]
+        if dim is None:
+            return
+        if self._field is None:
+            self._field = Field(dim)
+        if kappa is not None and kappa / MILLIONTHS != self._field.kappa:
+            self._field.kappa = kappa / MILLIONTHS
+        if size == self._size:
+            return
+        touched = np.array(database.sums_since(max(self._size, 0)), np.int64).reshape(-1, 2)
+        self._field.mount(self.folder.vectors(dim).rows(database.points()))
+        self._field.reweight(touched[:, 0], touched[:, 1] / MILLIONTHS)
+        self._size = size
+
+    def close(self) -> None:
+        """Let go of the files; twice is harmless. After a fork the parent's files are left alone."""
+        with self._lock:
+            if not self.closed and os.getpid() == self._pid:
+                self.folder.close()
+            self.closed = True
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def draft(self, reason: str | None = None, actor: str | None = None) -> Draft:
+        """Entries to come, stamped now, or with the last entry's time if the clock went back."""
+        now = max(int(time.time()), self.facts["time"])
+        return Draft(self.folder.database.frontier(), now, actor, reason)
+
+    def commit(
+        self,
+        draft: Draft,
+        contents: Sequence[tuple[int, Content]] = (),
+        *,
+        erasing: Sequence[tuple[int, int]] = (),
+        facts: dict[str, Any] | None = None,
+    ) -> None:
+        """One transaction with all of it, then memory follows; nothing at all when there is nothing to write."""
+        if not draft.leaves and not facts:
+            return
+        database = self.folder.database
+        with database.transaction():
+            if facts:
+                database.set_facts(facts)
+            database.put(contents)
+            database.append(draft)
+            database.begin_erase(erasing)
+        self._refresh()
+
+    def agree(self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None) -> None:
+        """Fill in what the store did not know yet. Raises WrongEmbedder or ValueError where they contradict it."""
+        with self.reading():
+            facts = self.facts
+        for name, given in (("dim", dim), ("source_key", source_key)):
+            if given is not None and facts[name] not in (None, given):
+                raise ValueError(f"{self.name} has {name} {facts[name]!r}, not {given!r}; it was left as it is")
+        if embedder is not None and facts["embedder"] not in (None, embedder):
+            raise WrongEmbedder(
+                f"{self.name} holds vectors of {facts['embedder']!r}, not of {embedder!r}; it was left as it is"
+            )
+        millionths = None if kappa is None else round(kappa * MILLIONTHS)
+        if millionths is not None and facts["size"] and facts["kappa"] != millionths:
+            raise ValueError(f"{self.name} has another kappa than {kappa}; calibrate(kappa=) changes it")
+        wanted = {"dim": dim, "embedder": embedder}
+        missing = {name: value for name, value in wanted.items() if value is not None and facts[name] is None}
+        if missing or (millionths is not None and not facts["size"]):
+            with self.writing():
+                draft = self.draft()
+                if millionths is not None and not self.facts["size"]:
+                    draft.calibrate(millionths, 0)
+                self.commit(draft, facts=missing)
+
+    def measure(self, draft: Draft, rows: NDArray[np.float32]) -> None:
+        """Add a calibration to the draft once enough points are live; kappa set by hand (measured 0) stays."""
+        weights = np.zeros(len(rows))
+        weights[: len(self.weights)] = self.weights
+        for known in draft.sums.values():
+            weights[known.point] = known.weight
+        live = np.flatnonzero(weights)
+        due = [count for count in _MEASURED_AT if self.facts["measured"] < count <= len(live)]
+        by_hand = self.facts["kappa"] is not None and self.facts["measured"] == 0
+        if due and not by_hand:
+            drawn = live[np.linspace(0, len(live) - 1, due[-1]).round().astype(np.int64)]  # evenly over the rows
+            draft.calibrate(round(measured_kappa(rows[drawn]) * MILLIONTHS), due[-1])
+
+    # -- what is there, inside `reading` or `writing` ------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """Entries of the ledger."""
+        return int(self.facts["size"])
+
+    @property
+    def dim(self) -> int | None:
+        """Dimensions of a vector; None before the first."""
+        return None if self._field is None else self._field.dim
+
+    @property
+    def kappa(self) -> float | None:
+        """Concentration the field uses; None before there is a field."""
+        return None if self._field is None else self._field.kappa
+
+    @property
+    def field(self) -> Field:
+        """The field, to be read only. Raises ValueError before the first vector."""
+        if self._field is None:
+            raise ValueError(f"{self.name} has no dimension yet; add a vector, or open it with dim=")
+        return self._field.view()
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(points,) net weights, in copies."""
+        return np.empty(0) if self._field is None else self._field.weights
+
+    def row(self, point: int) -> NDArray[np.float32]:
+        """(dim,) the vector of a point."""
+        row: NDArray[np.float32] = self.field.points[point]
+        return row
+
+    def content(self, point: int) -> Content:
+        """What a point holds; UnknownRecord when it was erased."""
+        content = self.folder.database.content(point)
+        if content is None:
+            raise UnknownRecord(f"point {point} in {self.name} has been erased")
+        return content
+
+    def mask(self, condition: Filter) -> NDArray[np.bool_]:
+        """(points,) which live points match."""
+        return self._columns.mask(condition, self.folder.database, self.size, len(self.weights))
+
+    def groups(self, key: str) -> NDArray[np.int64]:
+        """(points,) equal numbers for equal values of a metadata key, -1 for none."""
+        return self._columns.groups(key, self.folder.database, self.size, len(self.weights))
+
+    def live_points(self, condition: Filter | None) -> list[int]:
+        """Numbers of the live points, those that match."""
+        live = self.weights > 0
+        if condition is not None:
+            live &= self.mask(condition)
+        points: list[int] = np.flatnonzero(live).tolist()
+        return points
+
+    def live(self, ids: Sequence[str]) -> list[Version]:
+        """The newest versions of records that must be live; UnknownRecord names the first that is not."""
+        found = []
+        for id in ids:
+            known = self.folder.database.latest(id)
+            if known is None or not known.sum.weight:
+                state = "forgotten" if known is not None else "not there"
+                raise UnknownRecord(
+                    f"no record '{id}' in {self.name} (it is {state}); nothing was changed. store.ids() lists them"
+                )
+            found.append(known)
+        return found
+
+    def forgotten(self, condition: Filter | None) -> list[Version]:
+        """The newest versions of forgotten records, those that match."""
+        rows = self.folder.database.forgotten()
+        return [known for known, stored in rows if condition is None or condition.matches(metadata.decode(stored))]
+
+    def kept(self, id: str) -> Version:
+        """The newest version of a record that is live or forgotten; UnknownRecord for any other."""
+        known = self.folder.database.latest(id)
+        if known is None or known.sum.kind is Kind.ERASE:
+            raise UnknownRecord(f"no record '{id}' in {self.name}, live or forgotten")
+        return known

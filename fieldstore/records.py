@@ -1,0 +1,111 @@
+# The values that fieldstore hands out: plain, frozen, and free of any reference to the store's files.
+"""What the verbs of a store return."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MILLIONTHS = 1_000_000  # weights are kept as whole millionths, so that they sum exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A live record. weight: net, in copies. vector: (dim,) float32 of unit length, where asked for."""
+
+    id: str
+    text: str | None
+    metadata: dict[str, Any]
+    weight: float
+    vector: NDArray[np.float32] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record that answered.
+
+    score: the value ranked by, a cosine plus ln(weight) / kappa, smoothed where the mode says so; cosine: plain.
+    share: part of the candidates' field this result makes up, with its members, 0 to 1.
+    members: the other candidates an attractor speaks for, best first; empty for plain nearest.
+    """
+
+    id: str
+    text: str | None
+    metadata: dict[str, Any]
+    score: float
+    cosine: float
+    weight: float
+    share: float
+    members: tuple["Hit", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger, in words.
+
+    seq: position, from 0. kind: add, forget, restore, supersede, update, reweight, erase or calibrate.
+    point: number of the point it is about; None for a calibration. weight: signed, in copies (kappa for a calibration).
+    ref: seq of the entry it answers, the same point's previous one; its own seq for an add.
+    time: UTC, whole seconds. actor, reason: as given, None when not given or erased. element: 32 hex digits that
+    name the point in certificates.
+    """
+
+    seq: int
+    kind: str
+    point: int | None
+    weight: float
+    ref: int
+    time: datetime
+    element: str
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A live record that still carries another's content. share: its part of what remains felt there, 0 to 1."""
+
+    id: str
+    cosine: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """How much of a record's content the others still carry (field-semantics, 7).
+
+    copies: the field of all other live records at its place, at the narrow bandwidth 37.5 / (1 - mu0).
+    residual: copies / (its weight + copies): alone 0, one exact copy 1/2. carriers: who, strongest first.
+    """
+
+    id: str
+    residual: float
+    copies: float
+    carriers: tuple[Carrier, ...]
+
+    @property
+    def flagged(self) -> bool:
+        """Whether half a copy or more is left."""
+        return self.residual >= 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a verb did. ids: the records it changed; unchanged: those it found as wanted; unknown: those not there.
+
+    entries: the ledger positions it wrote; none when nothing had to change.
+    """
+
+    verb: str
+    ids: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    unknown: tuple[str, ...]
+    entries: tuple[int, ...]
+    _residuals: Callable[[], list[Residual]] = field(repr=False, compare=False)
+
+    def residuals(self) -> list[Residual]:
+        """Who still carries the content of the records changed; computed now, not when the verb ran."""
+        return self._residuals()

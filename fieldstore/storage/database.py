@@ -1,0 +1,369 @@
+# SQLite: entries, records, and what is derived from the entries; the only file that speaks SQL.
+#
+#   facts         what the store is: dim, uuid, embedder, …; size, time and frontier of the ledger
+#   entries       the ledger: one encoded leaf a row, never changed, never deleted; point is derived from it
+#   notes         who and why, erasable
+#   records       content by point: id, text, metadata, salt; one row per version, deleted by an erase
+#   sums          derived from entries: where each point stands
+#   erasing       points whose erase has begun and is not certified yet
+#   certificates  of the erases so far; content-free
+#
+# Rule: secure_delete is on and read back on every connection, so that deleted content is overwritten.
+# Rule: values are always bound, never spelled into SQL. Never ANALYZE, VACUUM INTO or PRAGMA optimize: they copy
+# content.
+"""The store's database."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+
+from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, UnsupportedFormat, WriteFailed
+from fieldstore.ledger import Draft, Frontier, Kind, Leaf, Sum
+from fieldstore.storage.files import Files
+
+_APPLICATION = 0x464C4453  # "FLDS"
+FORMAT = 1
+_OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
+_SCHEMA = """
+CREATE TABLE facts(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE entries(seq INTEGER PRIMARY KEY, point INTEGER, leaf BLOB NOT NULL);
+CREATE TABLE notes(seq INTEGER PRIMARY KEY, salt BLOB NOT NULL, actor TEXT, reason TEXT);
+CREATE TABLE records(point INTEGER PRIMARY KEY, id TEXT NOT NULL, text TEXT, metadata TEXT NOT NULL, salt BLOB NOT
+NULL); CREATE INDEX records_by_id ON records(id, point);
+CREATE TABLE sums(point INTEGER PRIMARY KEY, element BLOB NOT NULL, weight INTEGER NOT NULL, seq INTEGER NOT NULL,
+                  kind INTEGER NOT NULL, last INTEGER NOT NULL);
+CREATE INDEX sums_by_seq ON sums(seq);
+CREATE TABLE erasing(point INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TABLE certificates(number INTEGER PRIMARY KEY, body TEXT NOT NULL);
+"""
+_VERSION = """
+SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last
+FROM records r JOIN sums s ON s.point = r.point
+"""
+
+if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:  # apsw brings its own SQLite, so this fails only on odd builds
+    raise ImportError(f"fieldstore needs SQLite 3.51.3 or newer, apsw here carries {apsw.sqlite_lib_version()}")
+
+
+class Content(NamedTuple):
+    """What a record holds besides its vector; metadata as the stored JSON text."""
+
+    id: str
+    text: str | None
+    metadata: str
+    salt: bytes
+
+
+class Version(NamedTuple):
+    """One version of a record: its id, the element that names its point in the ledger, and where that stands."""
+
+    id: str
+    element: bytes
+    sum: Sum
+
+
+class Database:
+    """One connection. path None = in memory. timeout: seconds to wait where SQLite is busy."""
+
+    def __init__(self, files: Files, path: Path | None, timeout: float) -> None:
+        """Raises NotAStore or UnsupportedFormat for a file that is something else, before anything is written."""
+        self._path = path
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        try:
+            self._connection = apsw.Connection(
+                ":memory:" if path is None else str(path), flags=flags, vfs=None if path is None else files.vfs
+            )
+            self._connection.set_busy_timeout(int(timeout * 1000))
+            self._check_format()
+            self._configure()
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
+        except apsw.CantOpenError as error:
+            raise NotAStore(f"'{path}' cannot be opened ({error})") from None
+
+    def _check_format(self) -> None:
+        application, version = self._one("PRAGMA application_id"), self._one("PRAGMA user_version")
+        if application == _APPLICATION and version > FORMAT:
+            raise UnsupportedFormat(
+                f"'{self._path}' has the format {version}, this fieldstore reads up to {FORMAT}; it was left as it is. "
+                "Install a newer fieldstore"
+            )
+        if application != _APPLICATION and self._one("SELECT count(*) FROM sqlite_schema"):
+            raise NotAStore(f"'{self._path}' is a database of something else; it was left as it is")
+
+    def _configure(self) -> None:
+        """The settings that durability and erasing rest on; each is read back."""
+        mode = self._one("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0")
+        if self._one("PRAGMA secure_delete=ON") != 1 or mode not in ("wal", "memory"):
+            raise NotAStore(f"'{self._path}': SQLite refused secure_delete or write-ahead logging ({mode})")
+
+    def create(self, facts: dict[str, Any]) -> None:
+        """Make the tables, unless they are there, and set the facts, in one transaction."""
+        if self._one("PRAGMA application_id") == _APPLICATION:
+            return
+        with self.transaction():
+            self._connection.execute(_SCHEMA)
+            self._connection.execute(f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={FORMAT}")
+            self.set_facts({**facts, "size": 0, "frontier": b"", "time": 0, "kappa": None, "measured": 0})
+
+    @property
+    def created(self) -> bool:
+        """Whether the tables are there."""
+        return bool(self._one("PRAGMA application_id") == _APPLICATION)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Raises WriteFailed when the disk refused, StoreClosed when the outcome is unknown."""
+        committing = False
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            committing = True
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            try:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            except apsw.Error:
+                committing = True
+            if not isinstance(error, apsw.FullError | apsw.IOError | apsw.BusyError | apsw.ReadOnlyError):
+                raise
+            if committing and not isinstance(error, apsw.BusyError):
+                raise StoreClosed(f"the write may or may not have happened ({error}); open the store again") from error
+            raise WriteFailed(f"the write failed ({error}); nothing was changed") from error
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """Everything the store is, by name."""
+        return dict(self._rows("SELECT key, value FROM facts"))
+
+    def set_facts(self, facts: dict[str, Any]) -> None:
+        """Inside a transaction: state or restate facts."""
+        self._connection.executemany("INSERT OR REPLACE INTO facts VALUES(?, ?)", facts.items())
+
+    def changes(self) -> int:
+        """A number that differs whenever another connection has written since."""
+        return int(self._one("PRAGMA data_version"))
+
+    def frontier(self) -> Frontier:
+        """The right edge of the ledger's tree."""
+        facts = self.facts()
+        return Frontier(facts["size"], facts["frontier"])
+
+    # -- writing, inside a transaction ---------------------------------------------------------------------------------
+
+    def append(self, draft: Draft) -> None:
+        """Append the draft's entries and bring everything derived from them up to date."""
+        points = {element: known.point for element, known in draft.sums.items()}
+        entries = ((leaf.seq, points.get(leaf.element), leaf.encode()) for leaf in draft.leaves)
+        self._connection.executemany("INSERT INTO entries VALUES(?, ?, ?)", entries)
+        self._connection.executemany("INSERT INTO notes VALUES(?, ?, ?, ?)", draft.notes)
+        sums = ((s.point, element, s.weight, s.seq, int(s.kind), s.last) for element, s in draft.sums.items())
+        self._connection.executemany("INSERT OR REPLACE INTO sums VALUES(?, ?, ?, ?, ?, ?)", sums)
+        self.set_facts(
+            {"size": draft.frontier.size, "frontier": draft.frontier.to_bytes(), "time": draft.time}
+            | {
+                name: value
+                for leaf in draft.leaves
+                if leaf.kind is Kind.CALIBRATE
+                for name, value in (("kappa", leaf.weight), ("measured", leaf.ref))
+            }
+        )
+
+    def put(self, contents: Iterable[tuple[int, Content]]) -> None:
+        """Store content by point, in place of what was there."""
+        rows = ((point, *content) for point, content in contents)
+        self._connection.executemany("INSERT OR REPLACE INTO records VALUES(?, ?, ?, ?, ?)", rows)
+
+    def begin_erase(self, entries: Iterable[tuple[int, int]]) -> None:
+        """Note the intent to erase: (point, position of its erase entry)."""
+        self._connection.executemany("INSERT OR REPLACE INTO erasing VALUES(?, ?)", entries)
+
+    def delete_content(self, points: Sequence[int]) -> None:
+        """Delete the points' records, and the words of every note about them but their erase's own."""
+        for point in points:
+            chain = [leaf.seq for leaf in self.chain(point) if leaf.kind is not Kind.ERASE]
+            self._connection.executemany("DELETE FROM notes WHERE seq = ?", ((seq,) for seq in chain))
+            self._connection.execute("DELETE FROM records WHERE point = ?", (point,))
+
+    def end_erase(self, points: Sequence[int], certificate: str) -> None:
+        """The erase is certified: drop the intents, keep the certificate."""
+        self._connection.executemany("DELETE FROM erasing WHERE point = ?", ((point,) for point in points))
+        self._connection.execute("INSERT INTO certificates(body) VALUES(?)", (certificate,))
+
+    def checkpoint(self) -> tuple[int, int, int]:
+        """Move the log into the database and truncate it: (0, 0, 0) when nothing of it is left."""
+        busy, pages, moved = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        return int(busy), int(pages), int(moved)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def entries(self, first: int = 0, limit: int = -1) -> Iterator[tuple[int | None, bytes]]:
+        """The ledger from a position on: the point each entry is about, and its encoded leaf."""
+        yield from self._rows("SELECT point, leaf FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
+
+    def leaf(self, seq: int) -> Leaf:
+        """One entry. Raises StoreDamaged when it is missing or unreadable."""
+        data = self._one("SELECT leaf FROM entries WHERE seq = ?", seq)
+        if data is None:
+            raise StoreDamaged(f"entry {seq} is missing from the ledger")
+        return self._decoded(data)
+
+    def _decoded(self, data: bytes) -> Leaf:
+        try:
+            return Leaf.decode(data)
+        except ValueError as error:
+            raise StoreDamaged(f"the ledger holds an unreadable entry: {error}") from None
+
+    def chain(self, point: int) -> list[Leaf]:
+        """Every entry about a point, newest first, by following the references."""
+        seq = self._one("SELECT seq FROM sums WHERE point = ?", point)
+        found = [self.leaf(seq)]
+        while found[-1].ref < found[-1].seq:
+            found.append(self.leaf(found[-1].ref))
+        return found
+
+    def note(self, seq: int) -> tuple[str | None, str | None]:
+        """Actor and reason of an entry, None where not given or erased."""
+        rows = self._rows("SELECT actor, reason FROM notes WHERE seq = ?", (seq,))
+        return rows[0] if rows else (None, None)
+
+    def notes(self) -> Iterator[tuple[int, bytes, str | None, str | None]]:
+        """Every note: position, salt, actor, reason."""
+        yield from self._rows("SELECT seq, salt, actor, reason FROM notes ORDER BY seq")
+
+    def points(self) -> int:
+        """How many points there have ever been."""
+        return int(self._one("SELECT coalesce(max(point) + 1, 0) FROM sums"))
+
+    def sums_since(self, seq: int) -> list[tuple[int, int]]:
+        """(point, net weight in millionths) of every point with an entry at or after a position."""
+        return self._rows("SELECT point, weight FROM sums WHERE seq >= ?", (seq,))
+
+    def sums(self) -> Iterator[tuple[bytes, Sum]]:
+        """Where every point stands, in point order."""
+        rows = self._rows("SELECT element, point, weight, seq, kind, last FROM sums ORDER BY point")
+        for element, point, weight, seq, kind, last in rows:
+            yield element, Sum(point, weight, seq, Kind(kind), last)
+
+    def latest(self, id: str) -> Version | None:
+        """The newest version of a record, live or forgotten."""
+        rows = self._versions("WHERE r.id = ? ORDER BY r.point DESC LIMIT 1", (id,))
+        return rows[0] if rows else None
+
+    def versions(self, id: str) -> list[Version]:
+        """Every version of a record, oldest first."""
+        return self._versions("WHERE r.id = ? ORDER BY r.point", (id,))
+
+    def forgotten(self) -> list[tuple[Version, str]]:
+        """The newest version, with its metadata, of every record that is not live."""
+        rows = self._rows(
+            "SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last, r.metadata "
+            "FROM records r JOIN sums s ON s.point = r.point WHERE s.kind = ? AND NOT EXISTS "
+            "(SELECT 1 FROM records n WHERE n.id = r.id AND n.point > r.point) ORDER BY r.point",
+            (int(Kind.FORGET),),
+        )
+        return [(_version(row[:7]), row[7]) for row in rows]
+
+    def live(self, after: str | None, forgotten: bool = False) -> Iterator[tuple[str, int]]:
+        """(id, point) of every live record, or of every forgotten one, in order of ids after the one given."""
+        state = "s.weight = 0 AND s.kind = :kind" if forgotten else "s.weight > 0"
+        yield from self._rows(
+            "SELECT r.id, r.point FROM records r JOIN sums s ON s.point = r.point "
+            f"WHERE (:after IS NULL OR r.id > :after) AND {state} AND NOT EXISTS "
+            "(SELECT 1 FROM records n WHERE n.id = r.id AND n.point > r.point) ORDER BY r.id",
+            {"after": after, "kind": int(Kind.FORGET)},
+        )
+
+    def at(self, point: int) -> Version:
+        """The version a point is; StoreDamaged when it has no record."""
+        rows = self._versions("WHERE r.point = ?", (point,))
+        if not rows:
+            raise StoreDamaged(f"point {point} has no record")
+        return rows[0]
+
+    def _versions(self, condition: str, values: tuple[Any, ...]) -> list[Version]:
+        return [_version(row) for row in self._rows(_VERSION + condition, values)]
+
+    def content(self, point: int) -> Content | None:
+        """What a point holds; None when it was erased."""
+        sql = "SELECT id, text, metadata, salt FROM records WHERE point = ?"
+        rows = self._rows(sql, (point,))
+        return Content(*rows[0]) if rows else None
+
+    def metadata_since(self, seq: int) -> Iterator[tuple[int, str]]:
+        """(point, metadata) of every live point with an entry at or after a position."""
+        yield from self._rows(
+            "SELECT s.point, r.metadata FROM sums s JOIN records r ON r.point = s.point "
+            "WHERE s.seq >= ? AND s.weight > 0",
+            (seq,),
+        )
+
+    def strays(self, points: int) -> list[int]:
+        """Records stored for points beyond the ledger's."""
+        rows = self._rows("SELECT point FROM records WHERE point >= ?", (points,))
+        return [point for (point,) in rows]
+
+    def owners(self, piece: bytes) -> list[int]:
+        """Points whose stored text, metadata, id, salt or note hold these bytes."""
+        return [
+            point
+            for (point,) in self._rows(
+                "SELECT point FROM records WHERE instr(CAST(text AS BLOB), ?1) OR instr(CAST(metadata AS BLOB), ?1) "
+                "OR instr(CAST(id AS BLOB), ?1) OR instr(salt, ?1)",
+                (piece,),
+            )
+        ]
+
+    def erasing(self) -> list[tuple[int, int]]:
+        """Erases begun and not certified: (point, position of the erase entry)."""
+        return self._rows("SELECT point, seq FROM erasing ORDER BY point")
+
+    def certificates(self) -> list[str]:
+        """The certificates of all erases, oldest first."""
+        return [body for (body,) in self._rows("SELECT body FROM certificates ORDER BY number")]
+
+    def element(self, point: int) -> bytes:
+        """The name of a point in the ledger."""
+        element: bytes = self._one("SELECT element FROM sums WHERE point = ?", point)
+        return element
+
+    def secure_delete(self) -> int:
+        """1 when what is deleted is overwritten, as SQLite itself says."""
+        return int(self._one("PRAGMA secure_delete"))
+
+    def sqlite_version(self) -> str:
+        """The SQLite that does the work."""
+        return apsw.sqlite_lib_version()
+
+    def vacuum(self) -> None:
+        """Rebuild the database file; what remained in half-empty pages goes."""
+        self._connection.execute("VACUUM")
+
+    def damage(self) -> list[str]:
+        """What SQLite itself finds wrong."""
+        found = [str(line) for (line,) in self._rows("PRAGMA integrity_check") if line != "ok"]
+        if self.secure_delete() != 1:
+            found.append("secure_delete is off")
+        return found
+
+    def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+        return self._rows(sql, values)
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        rows = self._rows(sql, values)
+        return rows[0][0] if rows else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _version(row: Sequence[Any]) -> Version:
+    id, element, point, weight, seq, kind, last = row
+    return Version(id, element, Sum(point, weight, seq, Kind(kind), last))

@@ -1,0 +1,99 @@
+# Everything one store keeps, opened together: database, vectors and lock in a directory, or the same in memory.
+#
+# Rule: nothing is created or changed in a directory before it has proved to be a store, or empty.
+"""A store's directory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from fieldstore.errors import NotAStore
+from fieldstore.storage.database import Database
+from fieldstore.storage.files import Files
+from fieldstore.storage.leftovers import Search, search_folder
+from fieldstore.storage.lock import WriterLock, refuse_network_folder
+from fieldstore.storage.vectors import VectorFile, VectorMemory, Vectors
+
+_DATABASE, _VECTORS, _LOCK = "store.db", "vectors.f32", "lock"
+_OWN = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _VECTORS, _LOCK}
+
+
+class Folder:
+    """path None = in memory. timeout: seconds to wait for another writer. facts: what a new store is.
+
+    Raises NotAStore for a path that holds something else; it is left as it was.
+    """
+
+    def __init__(self, path: Path | None, files: Files, timeout: float, facts: dict[str, Any]) -> None:
+        self.path = path
+        self._files = files
+        self._lock: WriterLock | None = None
+        self._vectors: Vectors | None = None
+        if path is not None:
+            _check_folder(path)
+            if not path.exists():
+                files.make_folder(path)
+            self._lock = WriterLock(files, path / _LOCK, timeout)
+        database = None if path is None else path / _DATABASE
+        try:
+            with nullcontext() if database is not None and database.exists() else self.writing():
+                self.database = Database(files, database, timeout)
+            if not self.database.created:  # new, or its creation was interrupted
+                with self.writing():
+                    self.database.create(facts)
+                    if path is not None:
+                        files.sync_folder(path)
+        except BaseException:
+            if self._lock is not None:
+                self._lock.close()
+            raise
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only writer, across processes."""
+        with nullcontext() if self._lock is None else self._lock.held():
+            yield
+
+    def writer_is_free(self) -> bool:
+        """Whether no process is writing just now."""
+        return self._lock is None or self._lock.free()
+
+    def vectors(self, dim: int) -> Vectors:
+        """The vectors, opened when their dimension is known."""
+        if self._vectors is None:
+            path = self.path
+            self._vectors = VectorMemory(dim) if path is None else VectorFile(self._files, path / _VECTORS, dim)
+        return self._vectors
+
+    def search(self, needles: list[bytes]) -> Search:
+        """Look for byte runs in every file."""
+        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles)
+
+    def row_at(self, file: str, offset: int, dim: int) -> int | None:
+        """The point whose row lies at this offset of the vectors; None for another file."""
+        return offset // (4 * dim) if file == _VECTORS else None
+
+    def close(self) -> None:
+        """Close everything."""
+        self.database.close()
+        if self._vectors is not None:
+            self._vectors.close()
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _check_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise NotAStore(f"'{path}' is a file, not the directory of a store; it was left as it is")
+    here = path if path.exists() else path.parent
+    refuse_network_folder(here if here.exists() else here.resolve())
+    if not path.exists():
+        return
+    names = {entry.name for entry in path.iterdir()}
+    if _DATABASE not in names and names - _OWN:
+        example = min(names - _OWN)
+        raise NotAStore(f"'{path}' is no store: it holds '{example}' and no {_DATABASE}; it was left as it is")
+    links = [name for name in names & _OWN if (path / name).is_symlink()]
+    if links:
+        raise NotAStore(f"'{path}': '{links[0]}' is a symbolic link; a store's files must be its own")
