@@ -353,7 +353,7 @@ class Database:
         return found
 
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
-        return self._rows(sql, values)
+        return self._connection.execute(sql, values).fetchall()
 
     def _one(self, sql: str, *values: Any) -> Any:
         rows = self._rows(sql, values)
