@@ -1,25 +1,50 @@
 # From point numbers and leaves to what a caller gets: hits, records, residuals, entries.
 #
-# Rule: inside `mirror.reading`; what was forgotten or erased in the meantime is left out here, whatever the ranking
-# says.
+# Rule: inside `mirror.reading`, over rankings whose points are all `still_live`.
 """The values the reading verbs return, filled in from the database."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fieldstore import metadata
 from fieldstore.engine.field import Ranking
+from fieldstore.filters import Filter
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
+
+
+def ranker(
+    mirror: Mirror,
+    k: int,
+    condition: Filter | None,
+    by: str,
+    smooth: bool,
+    per: str | None,
+    reach: float | None,
+) -> Callable[[NDArray[np.float32]], Ranking]:
+    """How to rank one query, (dim,), over the field as it stands; to be called with or without the lock."""
+    field = mirror.field
+    allowed = None if condition is None else mirror.mask(condition)
+    if by == "nearest":
+        return lambda query: field.nearest(query, k, allowed=allowed, smooth=smooth)
+    groups = None if per is None else mirror.groups(per)
+    return lambda query: field.attractors(query, k, allowed=allowed, groups=groups, reach=reach)
+
+
+def still_live(mirror: Mirror, ranking: Ranking) -> bool:
+    """Whether nothing that was ranked has been forgotten, superseded or erased in the meantime."""
+    points = np.concatenate([ranking.points, *(member.points for member in ranking.members)])
+    return bool((mirror.weights[points] > 0).all())
 
 
 def hits(mirror: Mirror, ranking: Ranking) -> list[Hit]:
     """The ranking with its records."""
     found = []
     for number, point in enumerate(ranking.points.tolist()):
-        weight = float(mirror.weights[point])
-        if weight <= 0:
-            continue
         content = mirror.content(point)
         found.append(
             Hit(
@@ -28,7 +53,7 @@ def hits(mirror: Mirror, ranking: Ranking) -> list[Hit]:
                 metadata=metadata.decode(content.metadata),
                 score=float(ranking.scores[number]),
                 cosine=float(ranking.cosines[number]),
-                weight=weight,
+                weight=float(mirror.weights[point]),
                 share=float(ranking.shares[number]),
                 members=tuple(hits(mirror, ranking.members[number])) if ranking.members else (),
             )

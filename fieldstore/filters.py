@@ -17,6 +17,7 @@ from typing import Any
 from fieldstore import metadata
 
 _MISSING = object()
+_DEEPEST = 60
 _Test = Callable[[Any], bool]
 
 
@@ -31,12 +32,14 @@ class Filter:
         self.matches: Callable[[dict[str, Any]], bool] = _condition(where)
 
 
-def _plain(where: Any) -> Any:
+def _plain(where: Any, depth: int = 0) -> Any:
     """Mappings as dicts, and the collections an operand may be given as, as lists: for the key only."""
+    if depth > _DEEPEST:
+        raise ValueError(f"where is nested deeper than {_DEEPEST}")
     if isinstance(where, Mapping):
-        return {key: _plain(inner) for key, inner in where.items()}
+        return {key: _plain(inner, depth + 1) for key, inner in where.items()}
     if isinstance(where, list | tuple | set | frozenset):
-        return [_plain(inner) for inner in where]
+        return [_plain(inner, depth + 1) for inner in where]
     return where
 
 
@@ -129,13 +132,15 @@ def _operator(key: str, operator: object, operand: Any) -> _Test:
 
 
 def _any_value(where: str, operand: Any) -> Any:
+    if isinstance(operand, set | frozenset):
+        raise ValueError(f"{where} takes a value, not {operand!r}, which has no order; $in, $any and $all take sets")
     return metadata.decode(metadata.encode({"operand": _plain(operand)}, where))["operand"]
 
 
 def _list(where: str, operand: Any) -> list[Any]:
     if not isinstance(operand, list | tuple | set | frozenset):
         raise ValueError(f"{where} takes a list, not {operand!r}")
-    values: list[Any] = _any_value(where, operand)
+    values: list[Any] = _any_value(where, list(operand))
     return values
 
 
@@ -147,7 +152,7 @@ def _ordered(where: str, operand: Any) -> Any:
 
 def _pair(where: str, operand: Any) -> list[Any]:
     ends = _list(where, operand)
-    if len(ends) != 2 or _kind(_ordered(where, ends[0])) != _kind(_ordered(where, ends[1])):
+    if not isinstance(operand, list | tuple) or len(ends) != 2 or _kind(_ordered(where, ends[0])) != _kind(_ordered(where, ends[1])):
         raise ValueError(f"{where} takes [lowest, highest], two numbers or two strings, not {operand!r}")
     return ends
 
@@ -179,9 +184,17 @@ def _like(flags: int) -> Callable[[str], _Test]:
     """SQL's LIKE over the whole string: % any run, _ any letter, a backslash takes the next letter as it is."""
 
     def test_with(pattern: str) -> _Test:
-        parts = re.findall(r"\\(?:.)|.", pattern, re.DOTALL)
-        wild = {"%": ".*", "_": "."}
-        body = "".join(wild.get(part) or re.escape(part[-1]) for part in parts)
+        letters = re.findall(r"\\.|.", pattern, re.DOTALL)
+        runs = [""]  # between the %s
+        for letter in letters:
+            if letter == "%":
+                runs.append("")
+            else:
+                runs[-1] += "." if letter == "_" else re.escape(letter[-1])
+        first, *middle = runs
+        last = ".*" + middle.pop() if middle else ""
+        # The leftmost place of each run between two %s is as good as any: atomic groups never come back to try another.
+        body = first + "".join(f"(?>.*?{run})" for run in middle) + last
         compiled = re.compile(body, flags | re.DOTALL)
         return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
 

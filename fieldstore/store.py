@@ -249,16 +249,12 @@ class FieldStore:
             if mirror.dim is None:
                 return [[] for _ in np.asarray(vectors)]  # empty, and of no dimension yet
             queries = unit_rows(vectors, mirror.dim, what="query")
-            field = mirror.field
-            allowed = None if condition is None else mirror.mask(condition)
-            groups = None if per is None else mirror.groups(per)
-        rankings = [
-            field.nearest(query, k, allowed=allowed, smooth=smooth)
-            if by == "nearest"
-            else field.attractors(query, k, allowed=allowed, groups=groups, reach=reach)
-            for query in queries
-        ]
+            rank = answers.ranker(mirror, k, condition, by, smooth, per, reach)
+        rankings = [rank(query) for query in queries]  # other threads may write meanwhile
         with mirror.reading():
+            if not all(answers.still_live(mirror, ranking) for ranking in rankings):
+                rank = answers.ranker(mirror, k, condition, by, smooth, per, reach)
+                rankings = [rank(query) for query in queries]  # and now they may not
             found = [answers.hits(mirror, ranking) for ranking in rankings]
         return [[hit for hit in hits if min_score is None or hit.score >= min_score] for hits in found]
 

@@ -81,10 +81,11 @@ class Field:
         if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or dim < 1:
             raise ValueError(f"dim must be a whole number of at least 1, not {dim!r}")
         self.dim = int(dim)
-        self.kappa = kappa
+        self._kappa = checked_kappa(kappa)
         self._points: FloatRows = np.empty((0, self.dim), np.float32)
         self._weights = np.empty(0)
         self._offsets: NDArray[np.float64] | None = np.empty(0)  # None: to be worked out again
+        self._is_view = False
 
     @property
     def kappa(self) -> float:
@@ -93,6 +94,7 @@ class Field:
 
     @kappa.setter
     def kappa(self, kappa: float) -> None:
+        self._check_changeable()
         self._kappa = checked_kappa(kappa)
         self._offsets = None
 
@@ -108,12 +110,12 @@ class Field:
 
     @property
     def points(self) -> FloatRows:
-        """(n, dim) float32, unit length; not to be written to."""
-        return self._points
+        """(n, dim) float32, unit length; read-only."""
+        return _sealed(self._points)
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """(n,) float64: the net weights, in copies; not to be written to."""
+        """(n,) float64: the net weights, in copies; read-only."""
         return _sealed(self._weights)
 
     # -- changing ------------------------------------------------------------------------------------------------------
@@ -123,6 +125,7 @@ class Field:
 
         Raises ValueError for a wrong shape, NaN, infinity or a zero vector; then nothing is added.
         """
+        self._check_changeable()
         rows = unit_rows(vectors, self.dim)
         added = np.arange(len(self), len(self) + len(rows))
         values = _checked_weights(weights, len(added))
@@ -135,6 +138,7 @@ class Field:
 
         The first rows must be the ones already here; further rows start at weight 0. Raises ValueError else.
         """
+        self._check_changeable()
         if points.ndim != 2 or points.shape[1] != self.dim or points.dtype != np.float32:
             raise ValueError(f"rows must be (n, {self.dim}) float32, not {points.shape} {points.dtype}")
         if len(points) < len(self):
@@ -156,6 +160,7 @@ class Field:
 
         Raises ValueError for an unknown point or a weight that is not finite; then nothing changes.
         """
+        self._check_changeable()
         chosen = np.atleast_1d(np.asarray(points, dtype=np.int64))
         values = _checked_weights(weights, len(chosen))
         self._check_points(chosen)
@@ -167,11 +172,13 @@ class Field:
             self._offsets[chosen] = _log_weights(values) / self.kappa
 
     def view(self) -> "Field":
-        """This field as it stands, to be read only: it sees new weights of its points, but no new points.
+        """This field as it stands, to be read only, at no cost: the arrays are shared, not copied.
 
-        For a query in one thread while another thread adds. Costs nothing: the arrays are shared.
+        For a query in one thread while another thread changes the field: a view has no new points, and a weight set
+        after it was taken may or may not show in it. Every change of a view is refused with a ValueError.
         """
         seen = Field(self.dim, kappa=self.kappa)
+        seen._is_view = True
         seen._points = self._points
         seen._weights = _sealed(self._weights)
         seen._offsets = _sealed(self._current_offsets())
@@ -248,7 +255,7 @@ class Field:
         weights = self._weights.copy()
         weights[point] = 0.0
         others._weights = _sealed(weights)
-        others.kappa = 2.5 * self.kappa
+        others._kappa, others._offsets = 2.5 * self.kappa, None
         place = self._points[point]
         copies = float(others.evaluate(place)[0])
         found = others.nearest(place, k)
@@ -353,6 +360,10 @@ class Field:
         )
         return parts
 
+    def _check_changeable(self) -> None:
+        if self._is_view:
+            raise ValueError("this is a view of a field; nothing was changed. Change the field it was taken from")
+
     def _check_points(self, points: NDArray[np.int64]) -> None:
         if len(points) and (points.min() < 0 or points.max() >= len(self)):
             raise ValueError(f"points run from 0 to {len(self) - 1}; got {points.min()} to {points.max()}")
@@ -385,8 +396,13 @@ class Field:
 
 
 def mean_cosine(rows: FloatRows) -> float:
-    """mu0, the mean cosine of distinct pairs of the rows (n, d), from one sum: (|S|**2 - n) / (n (n - 1)), n >= 2."""
+    """mu0, the mean cosine of distinct pairs of the rows (n, d), from one sum: (|S|**2 - n) / (n (n - 1)).
+
+    Raises ValueError for fewer than 2 rows, which make no pair.
+    """
     n = len(rows)
+    if n < 2:
+        raise ValueError(f"a mean cosine needs at least 2 vectors, here are {n}")
     total = rows.sum(axis=0, dtype=np.float64)
     return float((total @ total - n) / (n * (n - 1)))
 
@@ -417,17 +433,16 @@ def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRow
     Raises ValueError naming the first row that is NaN, infinite or zero, and both numbers when dimensions differ.
     """
     rows = _checked_rows(vectors, dim, what)
-    unit = (rows / _lengths(rows)[:, None]).astype(np.float32)
-    given = rows.astype(np.float32)
-    kept = np.abs(np.einsum("ij,ij->i", rows, rows) - 1.0) < _ROUNDING
-    unit[kept] = given[kept]
+    unit = _normed(rows).astype(np.float32)
+    with np.errstate(over="ignore"):
+        kept = np.abs(np.einsum("ij,ij->i", rows, rows) - 1.0) < _ROUNDING
+    unit[kept] = rows[kept].astype(np.float32)
     return np.ascontiguousarray(unit)
 
 
 def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:
     """The same for places, in float64: where a field is looked at needs no rounding."""
-    rows = _checked_rows(places, dim, "place")
-    return np.ascontiguousarray(rows / _lengths(rows)[:, None])
+    return np.ascontiguousarray(_normed(_checked_rows(places, dim, "place")))
 
 
 def _sealed(array: NDArray[_Number]) -> NDArray[_Number]:
@@ -436,10 +451,10 @@ def _sealed(array: NDArray[_Number]) -> NDArray[_Number]:
     return view
 
 
-def _lengths(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    scale = np.abs(rows).max(axis=1, keepdims=True)  # first, so that squaring neither overflows nor vanishes
-    lengths: NDArray[np.float64] = scale[:, 0] * np.sqrt(((rows / scale) ** 2).sum(axis=1))
-    return lengths
+def _normed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    scaled = rows / np.abs(rows).max(axis=1, keepdims=True)  # first, so that squaring neither overflows nor vanishes
+    unit: NDArray[np.float64] = scaled / np.sqrt((scaled**2).sum(axis=1, keepdims=True))
+    return unit
 
 
 def _checked_rows(vectors: ArrayLike, dim: int, what: str) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@
 # content.
 """The store's database."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, UnsupportedF
 from fieldstore.ledger import Draft, Frontier, Kind, Leaf, Sum
 from fieldstore.storage.files import Files
 
+_log = logging.getLogger("fieldstore")
 _APPLICATION = 0x464C4453  # "FLDS"
 FORMAT = 1
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
@@ -79,7 +81,7 @@ class Database:
             self._connection.set_busy_timeout(int(timeout * 1000))
             self._check_format()
             self._configure()
-        except (apsw.NotADBError, apsw.CorruptError) as error:
+        except (apsw.NotADBError, apsw.CorruptError, StoreDamaged) as error:
             raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
         except apsw.CantOpenError as error:
             raise NotAStore(f"'{path}' cannot be opened ({error})") from None
@@ -198,7 +200,10 @@ class Database:
 
     def checkpoint(self) -> tuple[int, int, int]:
         """Move the log into the database and truncate it: (0, 0, 0) when nothing of it is left."""
-        busy, pages, moved = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        try:
+            busy, pages, moved = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
+            return 1, -1, -1
         return int(busy), int(pages), int(moved)
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -353,15 +358,23 @@ class Database:
         return found
 
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
-        return self._connection.execute(sql, values).fetchall()
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            raise StoreDamaged(f"'{self._path}' is damaged ({error}); bring it back from a backup") from error
 
     def _one(self, sql: str, *values: Any) -> Any:
         rows = self._rows(sql, values)
         return rows[0][0] if rows else None
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection. SQLite folds its log in; where the disk refuses, the log stays and nothing is lost."""
+        try:
+            self._connection.close()
+        except apsw.Error as error:
+            _log.warning(
+                "the log of '%s' could not be folded in on closing; the next open does it: %s", self._path, error
+            )
 
 
 def _version(row: Sequence[Any]) -> Version:

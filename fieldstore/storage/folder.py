@@ -76,11 +76,9 @@ class Folder:
 
     def close(self) -> None:
         """Close everything."""
-        self.database.close()
-        if self._vectors is not None:
-            self._vectors.close()
-        if self._lock is not None:
-            self._lock.close()
+        for part in (self.database, self._vectors, self._lock):
+            if part is not None:
+                part.close()
 
 
 def _check_folder(path: Path) -> None:

@@ -1,0 +1,184 @@
+"""Break forgetting on purpose, one thing at a time, and see the tests go red: `make mutants`.
+
+Each mutant is a copy of the tree in which one piece of code was replaced. A mutant that no test notices is a hole in
+the tests, and the script ends with status 1. The untouched copy runs first, and must be green.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ["tests/test_forgetting.py", "tests/test_store.py", "tests/test_erasing.py", "tests/test_processes.py"]
+
+
+class Mutant(NamedTuple):
+    """What is broken; the file; what is replaced, and by what. The old text stands exactly once in the file."""
+
+    breaks: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = [
+    Mutant(
+        "the inverse is not appended",
+        "fieldstore/changes.py",
+        "                draft.invert(kind, known.element, known.sum)\n                changed.append(id)",
+        "                changed.append(id)",
+    ),
+    Mutant(
+        "the inverse is appended but not applied",
+        "fieldstore/mirror.py",
+        "            database.begin_erase(erasing)\n        self._refresh()",
+        "            database.begin_erase(erasing)",
+    ),
+    Mutant(
+        "the inverse is applied in memory but not durable",
+        "fieldstore/storage/database.py",
+        '            self._connection.execute("BEGIN IMMEDIATE")\n            yield\n            committing = True\n'
+        '            self._connection.execute("COMMIT")',
+        "            if not self._connection.in_transaction:\n"
+        '                self._connection.execute("BEGIN IMMEDIATE")\n            yield\n            committing = True',
+    ),
+    Mutant(
+        "the inverse is applied to nearest but not to attractors",
+        "fieldstore/engine/field.py",
+        "        reach = self.tau if reach is None else checked_reach(reach)\n",
+        "        reach = self.tau if reach is None else checked_reach(reach)\n"
+        "        kept = Field(self.dim, kappa=self.kappa)\n"
+        "        kept.mount(self._points)\n"
+        "        kept.reweight(np.arange(len(self)), np.maximum(self._weights, 1.0))\n"
+        "        self = kept\n",
+    ),
+    Mutant(
+        "the inverse is applied to searches but not to get",
+        "fieldstore/mirror.py",
+        "        live = self.weights > 0\n",
+        "        live = self.weights >= 0\n",
+    ),
+    Mutant(
+        "the inverse is not seen by a second process",
+        "fieldstore/mirror.py",
+        "            if self.folder.database.changes() != self._changes:",
+        "            if self._changes is None:",
+    ),
+    Mutant(
+        "the inverse is a millionth too small",
+        "fieldstore/ledger.py",
+        "-known.last if kind is Kind.RESTORE else -known.weight)",
+        "-known.last if kind is Kind.RESTORE else 1 - known.weight)",
+    ),
+    Mutant(
+        "the inverse is appended again each time",
+        "fieldstore/changes.py",
+        "            elif (known.sum.weight > 0) is (kind is Kind.RESTORE):",
+        "            elif False:",
+    ),
+    Mutant(
+        "points of weight 0 are summed after all",
+        "fieldstore/engine/loops.py",
+        "    for p in range(points.shape[0]):\n        if weights[p] == 0.0:\n            continue\n        power",
+        "    for p in range(points.shape[0]):\n        if weights[p] == 0.0:\n            plus += 1e-30\n        power",
+    ),
+    Mutant(
+        "restore brings back another weight",
+        "fieldstore/ledger.py",
+        "-known.last if kind is Kind.RESTORE",
+        "1_000_000 if kind is Kind.RESTORE",
+    ),
+    Mutant(
+        "an upsert leaves the old version in the field",
+        "fieldstore/changes.py",
+        "            if known is not None and known.sum.weight:\n                draft.invert(Kind.SUPERSEDE",
+        "            if False:\n                draft.invert(Kind.SUPERSEDE",
+    ),
+    Mutant(
+        "an erase leaves the vector",
+        "fieldstore/erasure.py",
+        "    folder.vectors(dim).zero(points)\n",
+        "",
+    ),
+    Mutant(
+        "an erase leaves the log of the database",
+        "fieldstore/storage/database.py",
+        "wal_checkpoint(TRUNCATE)",
+        "wal_checkpoint(PASSIVE)",
+    ),
+    Mutant(
+        "an erase does not overwrite what it deletes",
+        "fieldstore/storage/database.py",
+        'if self._one("PRAGMA secure_delete=ON") != 1 or',
+        "if",
+    ),
+    Mutant(
+        "an erase forgets about the older versions",
+        "fieldstore/changes.py",
+        "    versions = [version for id in ids for version in database.versions(id)]",
+        "    versions = [version for id in ids for version in database.versions(id)[-1:]]",
+    ),
+    Mutant(
+        "an erase does not look",
+        "fieldstore/storage/folder.py",
+        "        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles)",
+        "        return Search(3, 1, [])",
+    ),
+    Mutant(
+        "an interrupted erase is not finished on open",
+        "fieldstore/store.py",
+        "            if not database.erasing():\n                return",
+        "            if True:\n                return",
+    ),
+]
+
+
+def run(tree: Path) -> subprocess.CompletedProcess[str]:
+    """The tests in a tree, until the first failure."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+
+
+def main() -> int:
+    """Try every mutant; returns how many were not noticed."""
+    unnoticed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, mutant in enumerate([None, *MUTANTS]):
+            tree = Path(scratch) / str(number)
+            for name in ("fieldstore", "tests", "pyproject.toml"):
+                source = ROOT / name
+                (shutil.copytree if source.is_dir() else shutil.copy2)(source, tree / name, **_parents(tree))
+            if mutant is not None:
+                path = tree / mutant.file
+                code = path.read_text()
+                if code.count(mutant.old) != 1:
+                    raise SystemExit(f"{mutant.file} no longer holds, exactly once:\n{mutant.old}")
+                path.write_text(code.replace(mutant.old, mutant.new))
+            result = run(tree)
+            red = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+            if mutant is None and result.returncode != 0:
+                raise SystemExit(
+                    f"the tests are red without any mutant:\n{result.stdout[-2000:]}{result.stderr[-2000:]}"
+                )
+            if mutant is not None:
+                noticed = result.returncode == 1 and bool(red)
+                unnoticed += not noticed
+                print(
+                    f"{'red  ' if noticed else 'GREEN'}  {mutant.breaks:<58} {red[0].split(' - ')[0] if red else ''}",
+                    flush=True,
+                )
+            shutil.rmtree(tree)
+    print(f"{len(MUTANTS) - unnoticed} of {len(MUTANTS)} mutants were noticed")
+    return unnoticed
+
+
+def _parents(tree: Path) -> dict[str, object]:
+    tree.mkdir(exist_ok=True)
+    return {}
+
+
+if __name__ == "__main__":
+    raise SystemExit(min(main(), 1))

@@ -1,0 +1,199 @@
+# Erasing leaves no byte, says so only after it has looked, and is finished when it was interrupted.
+
+import apsw
+import numpy as np
+import pytest
+from tests.embedder import embed
+
+from fieldstore import ErasePending, FieldStore, LeftoversFound, UnknownRecord, erasure, verify_certificate
+
+SECRET = (
+    "Mrs Ingeborg Vanterpool of 14 Larkspur Lane is allergic to hazelnuts and pays on the third of the month. " * 40
+)
+TEXTS = [f"An ordinary note about matter number {i}, long enough to be looked for." for i in range(30)]
+
+
+def fill(store):
+    store.add(
+        embed([*TEXTS, SECRET]),
+        texts=[*TEXTS, SECRET],
+        metadatas=[
+            *({"source": f"notes/{i}"} for i in range(30)),
+            {"source": "customers/vanterpool", "phone": "0551-48213-77"},
+        ],
+        ids=[*(f"note-{i}" for i in range(30)), "customer-ingeborg-vanterpool"],
+    )
+
+
+def needles():
+    vector = np.float32(embed([SECRET])[0] / np.linalg.norm(embed([SECRET])[0])).tobytes()
+    words = [b"Ingeborg Vanterpool", b"Larkspur Lane", b"hazelnuts", b"customers/vanterpool", b"0551-48213-77"]
+    return [*words, b"customer-ingeborg", vector[:64], vector[-64:]]
+
+
+def found_in(folder):
+    """(needle, file) for every needle in any file; only for stores that nobody has open in this process."""
+    return [(needle, path.name) for path in folder.rglob("*") for needle in needles() if needle in path.read_bytes()]
+
+
+def test_after_an_erase_no_byte_of_the_record_is_in_any_file(tmp_path):
+    folder = tmp_path / "s"
+    with FieldStore(folder) as store:
+        fill(store)
+    assert {needle for needle, _ in found_in(folder)} == set(needles())  # the search is not blind
+    with FieldStore(folder) as store:
+        store.add(embed([SECRET + " edited"]), texts=[SECRET + " edited"], ids=["customer-ingeborg-vanterpool"])
+        store.update(
+            "customer-ingeborg-vanterpool", metadatas={"phone": "0551-48213-77", "source": "customers/vanterpool"}
+        )
+        store.forget("customer-ingeborg-vanterpool", reason="Ingeborg Vanterpool asked")
+        certificate = store.erase("customer-ingeborg-vanterpool", reason="request 17", actor="dpo")
+        assert len(certificate.entries) == 2  # both versions
+        assert verify_certificate(certificate) == []
+        scan = certificate.body["scan"]
+        assert (scan["leftovers"], scan["also_in_other_records"]) == (0, 0)
+        assert scan["needles"] > 50
+        assert scan["files"] >= 3
+        assert store.verify() == []
+    assert found_in(folder) == []
+    with FieldStore(folder) as store:
+        assert (store.count(), store.verify()) == (30, [])
+        assert store.certificates() == [certificate]
+
+
+def test_an_erased_record_is_in_no_answer_and_cannot_be_restored(store):
+    fill(store)
+    query = embed([SECRET])[0]
+    store.erase("customer-ingeborg-vanterpool")
+    for options in ({}, {"by": "attractors"}):
+        assert all("vanterpool" not in hit.id for hit in store.search(query, 40, **options))
+    assert store.restore("customer-ingeborg-vanterpool").unknown == ("customer-ingeborg-vanterpool",)
+    assert store.history("customer-ingeborg-vanterpool") == []
+    assert store.get(where={"phone": {"$exists": True}}) == []
+    assert store.ids(forgotten=True) == []
+    assert store.stats()["points"] == 31
+    assert store.verify() == []
+
+
+def test_the_id_of_an_erased_record_can_be_used_anew(store):
+    fill(store)
+    store.erase("note-3")
+    store.add(embed(["a fresh start"]), texts=["a fresh start"], ids=["note-3"])
+    assert [record.text for record in store.get("note-3")] == ["a fresh start"]
+    assert [entry.kind for entry in store.history("note-3")] == ["add"]
+    assert store.verify() == []
+
+
+def test_erasing_by_filter_takes_live_and_forgotten_records_in_one_certificate(store):
+    fill(store)
+    store.forget(["note-4"])
+    certificate = store.erase(where={"source": {"$in": ["notes/4", "notes/5"]}})
+    assert len(certificate.entries) == 2
+    assert store.count() == 29
+    assert store.restore("note-4").unknown == ("note-4",)
+    assert store.verify() == []
+
+
+def test_content_that_another_record_also_holds_is_named_and_not_called_a_leftover(tmp_path):
+    folder = tmp_path / "s"
+    with FieldStore(folder) as store:
+        fill(store)
+        store.add(embed([SECRET]), texts=[SECRET], ids=["a-copy-under-another-name"])
+        certificate = store.erase("customer-ingeborg-vanterpool")
+        assert certificate.body["scan"]["also_in_other_records"] == 1
+        assert store.get("a-copy-under-another-name")[0].text == SECRET
+        assert store.verify() == []
+
+
+def test_bytes_that_nothing_explains_stop_the_certificate_until_they_are_gone(tmp_path):
+    folder = tmp_path / "s"
+    with FieldStore(folder) as store:
+        fill(store)
+        (folder / "copy.bak").write_bytes(b"stray " + SECRET.encode())
+        with pytest.raises(LeftoversFound, match=r"copy\.bak"):
+            store.erase("customer-ingeborg-vanterpool")
+        assert not store.exists("customer-ingeborg-vanterpool")
+        assert store.certificates() == []
+        with pytest.raises(LeftoversFound, match=r"copy\.bak"):
+            store.finish_erase()
+        (folder / "copy.bak").unlink()
+        certificate = store.finish_erase()
+        assert certificate.body["scan"]["needles"] > 50  # what to look for was remembered
+        assert store.finish_erase() is None
+        assert store.verify() == []
+    assert found_in(folder) == []
+
+
+def test_a_reader_that_keeps_old_pages_alive_makes_the_erase_pending_and_no_certificate(tmp_path):
+    folder = tmp_path / "s"
+    with FieldStore(folder, timeout=0.1) as store:
+        fill(store)
+        reader = apsw.Connection(str(folder / "store.db"), flags=apsw.SQLITE_OPEN_READONLY)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM records").fetchall()
+        with pytest.raises(ErasePending, match="finish_erase"):
+            store.erase("customer-ingeborg-vanterpool")
+        assert all("vanterpool" not in hit.id for hit in store.search(embed([SECRET])[0], 40))
+        assert store.certificates() == []
+        assert any("not certified yet" in difference for difference in store.verify())
+        reader.close()
+        assert verify_certificate(store.finish_erase()) == []
+        assert store.verify() == []
+    assert found_in(folder) == []
+
+
+@pytest.mark.parametrize("stage", ["_needles", "_truncated", "_look", "signed"])
+def test_an_erase_that_was_interrupted_anywhere_is_finished_on_open(tmp_path, monkeypatch, stage):
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*_, **__):
+        raise PowerCut
+
+    folder = tmp_path / "s"
+    store = FieldStore(folder)
+    fill(store)
+    with monkeypatch.context() as broken:
+        if stage == "_needles":  # before anything was destroyed, but after the intent
+            broken.setattr(erasure, "finish", cut)
+        else:
+            broken.setattr(erasure, stage, cut)
+        with pytest.raises(PowerCut):
+            store.erase("customer-ingeborg-vanterpool")
+    with FieldStore(folder) as reopened:
+        assert reopened.count() == 30
+        (certificate,) = reopened.certificates()
+        assert verify_certificate(certificate) == []
+        assert reopened.verify() == []
+    store.close()
+    assert found_in(folder) == []
+
+
+def test_erasing_what_was_never_there_is_an_error_and_changes_nothing(store):
+    fill(store)
+    before = store.stats()
+    for wanted in ({"ids": ["note-1", "nobody"]}, {"where": {"source": "nowhere"}}):
+        with pytest.raises(UnknownRecord, match="nothing was erased"):
+            store.erase(**wanted)
+    assert store.stats() == before
+
+
+def test_a_reason_that_quotes_the_content_is_refused(store):
+    fill(store)
+    with pytest.raises(ValueError, match="quotes what is to be erased"):
+        store.erase("customer-ingeborg-vanterpool", reason="customer-ingeborg-vanterpool asked us to")
+    assert store.exists("customer-ingeborg-vanterpool")
+
+
+def test_the_search_for_leftovers_finds_every_needle_at_every_offset(tmp_path, rng):
+    from fieldstore.storage.leftovers import search_folder
+
+    wanted = [rng.bytes(int(length)) for length in rng.integers(16, 70, size=40)]
+    expected = set()
+    for number, needle in enumerate(wanted):
+        before = rng.bytes(int(rng.integers(0, 50_000)))
+        (tmp_path / f"f{number}").write_bytes(before + needle + rng.bytes(3))
+        expected.add((number, f"f{number}", len(before)))
+    found = search_folder(tmp_path, [*wanted, rng.bytes(32)])
+    assert set(found.found) == expected
+    assert found.files == 40

@@ -1,0 +1,168 @@
+# A disk that fails: the seam for file access is replaced, the answer is an error, and the store is old or new, never
+# half.
+
+import errno
+
+import apsw
+import pytest
+
+from fieldstore import FieldStore, NotAStore, StoreClosed, WriteFailed
+from fieldstore.storage.files import Files
+from fieldstore.storage.lock import refuse_network_folder
+
+DIM = 8
+
+
+class Failing(Files):
+    """The real disk until `calls` names a number: the n-th call of a method from then on fails."""
+
+    def __init__(self):
+        self.calls = {}
+
+    def _count(self, name):
+        if name in self.calls:
+            self.calls[name] -= 1
+            if self.calls[name] < 0:
+                raise OSError(errno.EIO if name == "sync" else errno.ENOSPC, "injected")
+
+    def write(self, file, data, offset):
+        if offset or len(data) > 21:  # not the holder's name in the lock file
+            self._count("write")
+        super().write(file, data, offset)
+
+    def sync(self, file):
+        self._count("sync")
+        super().sync(file)
+
+    def resize(self, file, length):
+        self._count("resize")
+        super().resize(file, length)
+
+
+@pytest.fixture
+def disk():
+    return Failing()
+
+
+@pytest.fixture
+def store(tmp_path, rng, disk):
+    with FieldStore(tmp_path / "s", files=disk) as store:
+        store.add(rng.normal(size=(5, DIM)), ids=[f"r{i}" for i in range(5)])
+        yield store
+
+
+@pytest.mark.parametrize("call", ["write", "resize"])
+def test_a_full_disk_refuses_the_add_and_the_store_goes_on(store, rng, disk, call):
+    before = store.stats()
+    disk.calls[call] = 0
+    with pytest.raises(WriteFailed, match="nothing was changed"):
+        store.add(rng.normal(size=(5000, DIM)))
+    disk.calls.clear()
+    assert store.stats() == before
+    store.add(rng.normal(size=(1, DIM)))
+    assert store.count() == 6
+    assert store.verify() == []
+
+
+def test_a_failed_sync_is_not_tried_again_the_store_closes_and_shows_the_old_state(store, rng, disk, tmp_path):
+    disk.calls["sync"] = 0
+    with pytest.raises(StoreClosed, match="open it again"):
+        store.add(rng.normal(size=(1, DIM)), ids=["late"])
+    assert disk.calls["sync"] == -1
+    assert store.closed
+    with FieldStore(tmp_path / "s") as reopened:
+        assert (reopened.count(), reopened.exists("late")) == (5, False)
+        assert reopened.verify() == []  # the row that nobody owns was cleared on open
+
+
+def test_an_erase_on_a_failing_disk_gives_no_certificate_and_is_finished_later(store, disk, tmp_path):
+    disk.calls["write"] = 0
+    with pytest.raises(WriteFailed, match="pending"):
+        store.erase("r2")
+    assert (store.exists("r2"), store.certificates()) == (False, [])
+    disk.calls.clear()
+    assert store.finish_erase().entries
+    disk.calls["sync"] = 0
+    with pytest.raises(StoreClosed):
+        store.erase("r3")
+    with FieldStore(tmp_path / "s") as reopened:
+        assert (reopened.exists("r3"), len(reopened.certificates())) == (False, 2)
+        assert reopened.verify() == []
+
+
+class FailingDatabase(apsw.VFS):
+    """SQLite's own file access, passed on until armed; then writes of one kind fail."""
+
+    def __init__(self, name):
+        self.armed = None
+        super().__init__(name, "")
+
+    def xOpen(self, name, flags):
+        vfs = self
+
+        class File(apsw.VFSFile):
+            def __init__(self):
+                super().__init__("", name, flags)
+
+            def xWrite(self, data, offset):
+                if vfs.armed == "full":
+                    raise apsw.FullError("injected")
+                super().xWrite(data, offset)
+
+            def xSync(self, how):
+                if vfs.armed == "sync":
+                    raise apsw.IOError("injected")
+                super().xSync(how)
+
+        return File()
+
+
+@pytest.mark.parametrize("verb", ["add", "forget", "update", "reweight", "erase"])
+@pytest.mark.parametrize("fault", ["full", "sync"])
+def test_a_database_that_cannot_write_leaves_the_old_state(tmp_path, rng, verb, fault):
+    vfs = FailingDatabase(f"failing-{verb}-{fault}")
+    disk = Files()
+    disk.vfs = f"failing-{verb}-{fault}"
+    store = FieldStore(tmp_path / "s", files=disk)
+    store.add(rng.normal(size=(3, DIM)), ids=["a", "b", "c"])
+    places = rng.normal(size=(10, DIM))
+    before = store.field.evaluate(places).tolist()
+    vfs.armed = fault
+    with pytest.raises((WriteFailed, StoreClosed)):
+        {
+            "add": lambda: store.add(rng.normal(size=(1, DIM)), ids=["d"]),
+            "forget": lambda: store.forget("a"),
+            "update": lambda: store.update("a", texts="new"),
+            "reweight": lambda: store.reweight("a", 2.0),
+            "erase": lambda: store.erase("a"),
+        }[verb]()
+    vfs.armed = None
+    store.close()
+    with FieldStore(tmp_path / "s") as reopened:
+        # A failed sync leaves the outcome open to either state; a full disk must leave the old one.
+        if fault == "full" or reopened.stats()["entries"] == 3:
+            assert reopened.field.evaluate(places).tolist() == before
+        assert reopened.verify() == []
+
+
+def test_a_creation_that_was_interrupted_is_taken_up_again(tmp_path, rng):
+    folder = tmp_path / "s"
+    folder.mkdir()
+    (folder / "lock").touch()
+    (folder / "store.db").touch()  # created, and not yet a database
+    with FieldStore(folder) as store:
+        store.add(rng.normal(size=(1, DIM)))
+        assert store.verify() == []
+
+
+def test_a_network_file_system_is_refused(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    here = Path.read_text
+    mounts = f"server:/export {tmp_path} nfs4 rw 0 0\n"
+    monkeypatch.setattr(Path, "read_text", lambda self: mounts if str(self) == "/proc/self/mounts" else here(self))
+    with pytest.raises(NotAStore, match="network file system"):
+        refuse_network_folder(tmp_path / "s")
+    with pytest.raises(NotAStore, match="nfs4"):
+        FieldStore(tmp_path / "s")
+    assert not (tmp_path / "s").exists()

@@ -1,0 +1,162 @@
+# Several processes and threads on one store: one writes at a time, all see everything that was acknowledged.
+#
+# Children are forked before they open anything, and talk through pipes; nothing waits for a fixed time.
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from fieldstore import FieldStore, ForkedStore, WriterBusy
+
+DIM = 8
+
+
+@contextmanager
+def child(run):
+    """A forked process that runs run(say, heard): say(b"x") writes to the parent, heard() blocks for its answer."""
+    to_parent, to_child = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            run(lambda said: os.write(to_parent[1], said), lambda: os.read(to_child[0], 1))
+            status = 0
+        finally:
+            os._exit(status)
+    try:
+        yield lambda: os.read(to_parent[0], 1), lambda said: os.write(to_child[1], said)
+        assert os.waitpid(pid, 0)[1] == 0, "the child failed"
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        for end in (*to_parent, *to_child):
+            os.close(end)
+
+
+def test_a_second_process_sees_a_forget_at_its_very_next_query(tmp_path, rng):
+    vectors = rng.normal(size=(50, DIM))
+    with FieldStore(tmp_path / "s") as store:
+        store.add(vectors, ids=[f"r{i}" for i in range(50)])
+
+    def reader(say, heard):
+        with FieldStore(tmp_path / "s") as store:
+            assert store.search(vectors[9], 1)[0].id == "r9"
+            say(b"1")
+            heard()
+            assert store.search(vectors[9], 1)[0].id != "r9"
+            assert store.get("r9") == []
+            assert store.search(vectors[9], 1, by="attractors")[0].id != "r9"
+            assert not np.array_equal(store.field.weights, np.ones(50))
+            say(b"2")
+            heard()
+            assert store.search(vectors[9], 1)[0].id == "r9"
+            assert store.search(vectors[0] * 2 + vectors[1], 1, where={"late": True})[0].id == "late"
+            assert store.verify() == []
+
+    with child(reader) as (heard, say), FieldStore(tmp_path / "s") as store:
+        heard()
+        store.forget("r9")
+        say(b"!")
+        heard()
+        store.restore("r9")
+        store.add(vectors[0] + vectors[1], ids=["late"], metadatas=[{"late": True}])
+        say(b"!")
+
+
+def test_a_second_writer_waits_and_then_says_who_holds_the_store(tmp_path, rng):
+    def holder(say, heard):
+        with FieldStore(tmp_path / "s", dim=DIM) as store, store._mirror.folder.writing():
+            say(b"1")
+            heard()
+
+    with child(holder) as (heard, say):
+        heard()
+        store = FieldStore(tmp_path / "s", timeout=0.05)
+        with pytest.raises(WriterBusy, match=r"process \d+ .*nothing was changed"):
+            store.add(rng.normal(size=(1, DIM)))
+        assert store.count() == 0  # readers are not kept waiting
+        say(b"!")
+    store.add(rng.normal(size=(1, DIM)))
+    assert store.verify() == []
+    store.close()
+
+
+def test_writers_in_several_processes_lose_nothing(tmp_path, rng):
+    vectors = rng.normal(size=(4, 25, DIM))
+    FieldStore(tmp_path / "s", dim=DIM).close()
+
+    def writer(number):
+        def run(say, heard):
+            with FieldStore(tmp_path / "s", timeout=60) as store:
+                say(b"1")
+                heard()
+                for i, vector in enumerate(vectors[number]):
+                    store.add(vector, ids=[f"w{number}-{i}"])
+                    if i % 5 == 0:
+                        store.forget(f"w{number}-{i}")
+
+        return run
+
+    with (
+        child(writer(0)) as (ready0, go0),
+        child(writer(1)) as (ready1, go1),
+        child(writer(2)) as (ready2, go2),
+        child(writer(3)) as (ready3, go3),
+    ):
+        for ready in (ready0, ready1, ready2, ready3):
+            ready()
+        for go in (go0, go1, go2, go3):
+            go(b"!")
+    with FieldStore(tmp_path / "s") as store:
+        assert store.count() == 4 * 20
+        assert len(store.ids(forgotten=True)) == 4 * 5
+        assert store.verify() == []
+
+
+def test_a_store_is_refused_after_a_fork_and_its_parent_goes_on(tmp_path, rng):
+    store = FieldStore(tmp_path / "s")
+    store.add(rng.normal(size=(3, DIM)))
+
+    def forked(say, heard):
+        for use in (store.count, lambda: store.add(rng.normal(size=(1, DIM))), lambda: store.search(np.ones(DIM))):
+            with pytest.raises(ForkedStore, match="open it again"):
+                use()
+        store.close()  # must not touch the parent's files
+
+    with child(forked):
+        pass
+    store.add(rng.normal(size=(1, DIM)))
+    assert (store.count(), store.verify()) == (4, [])
+    store.close()
+
+
+def test_threads_add_forget_and_search_one_store_together(store, rng):
+    vectors = rng.normal(size=(8, 20, DIM))
+    store.add(rng.normal(size=(10, DIM)))
+    failures = []
+
+    def work(number):
+        try:
+            for i, vector in enumerate(vectors[number]):
+                id = f"t{number}-{i}"
+                store.add(vector, ids=[id], metadatas=[{"thread": number}])
+                assert store.search(vector, 1, where={"thread": number})[0].id == id
+                if i % 2:
+                    store.forget(id)
+                    assert id not in [hit.id for hit in store.search(vector, 5, by="attractors")]
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert store.count() == 10 + 8 * 10
+    assert store.verify() == []
