@@ -1,6 +1,7 @@
 """Bad input: refused with an error that names the thing, and nothing is stored, in memory and on disk."""
 
 import gc
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,7 +97,10 @@ BATCHES: list[Case] = [
     ("surrogate in a text", adding(ids=["x", "y"], texts=["", "\udfff"]), ValueError, "text 'y' surrogate"),
     ("text a number", adding(ids=["x", "y"], texts=["", 7]), TypeError, "text 'y' int"),
     ("text bytes", adding(ids=["x", "y"], texts=["", b"b"]), TypeError, "text 'y' bytes"),
-    *((f"weight {w!r}", adding(weights=w), ValueError, "weight") for w in (NAN, INF, 0, -1, True, 1e-9, 1e10, 10**400)),
+    *(
+        (f"weight {w!r:.9}", adding(weights=w), ValueError, "weight")
+        for w in (NAN, INF, 0, -1, True, 1e-9, 1e10, 10**400)
+    ),
     *((f"weight {w!r} of one", adding(weights=[1, w]), ValueError, "weight") for w in (NAN, 0, -1, False, "1", None)),
     ("complex weight", adding(weights=np.complex64(1)), ValueError, "weight"),
     ("metadata a list", one([]), TypeError, "metadata 'n1' list"),
@@ -205,3 +209,172 @@ def test_a_verb_refuses_what_it_cannot_mean(held, call, error, words):
 @table(SEARCHES)
 def test_a_search_refuses_what_it_cannot_answer(held, call, error, words):
     check_refused(held, call, error, words)
+
+
+def test_a_huge_k_gives_what_is_there_and_an_empty_batch_writes_no_entry(store, rng):
+    for nothing in ([], np.zeros((0, 4))):
+        assert store.add(nothing, texts=[], metadatas=[], ids=[], weights=[]) == []
+    assert (store.stats()["entries"], store.dim) == (0, None)
+    store.add(rng.normal(size=(50, 4)))
+    for k in (10**7, 2**63, np.int64(10**7)):
+        assert len(store.search([1, 0, 0, 0], k)) == len(store.search([1, 0, 0, 0], k, smooth=True)) == 50
+    assert store.add([]) == []
+    assert (store.stats()["entries"], store.verify()) == (50, [])
+
+
+CLOSED: list[Call] = [
+    adding(), *(lambda s, verb=verb: getattr(s, verb)(["a"]) for verb in ("forget", "restore", "erase", "get", "residual")),
+    searching(), lambda s: s.search_many(V), lambda s: s.update("a", texts="x"), lambda s: s.reweight("a", 2),
+    lambda s: s.calibrate(), lambda s: s.exists("a"), lambda s: s.count(), lambda s: s.ids(), lambda s: s.history("a"),
+    lambda s: s.entries(), lambda s: s.verify(), lambda s: s.stats(), lambda s: s.certificates(),
+    lambda s: s.finish_erase(), lambda s: s.field, lambda s: s.kappa,
+]  # fmt: skip
+
+
+def test_a_closed_store_refuses_every_verb_and_closing_again_is_harmless(held):
+    held.close()
+    held.close()
+    for call in CLOSED:
+        with pytest.raises(StoreClosed, match="closed"):
+            call(held)
+
+
+# -- opening -----------------------------------------------------------------------------------------------------------
+
+
+def sqlite(path: Path, *statements: str) -> None:
+    connection = apsw.Connection(str(path))
+    for statement in statements:
+        connection.execute(statement)
+    for file in path.parent.glob(f"{path.name}*"):  # beside the closed one, a copy as a crash would leave it
+        shutil.copy(file, path.parent.parent / file.name)
+    connection.close()
+
+
+def newer(path: Path) -> None:
+    with FieldStore(path, dim=2) as store:
+        store.add([1, 0])
+    sqlite(path / "store.db", "PRAGMA user_version=2")
+
+
+def link(path: Path, name: str) -> None:
+    FieldStore(path, dim=2).close()
+    shutil.move(path / name, path.parent / "elsewhere")
+    (path / name).symlink_to(path.parent / "elsewhere")
+
+
+def crashed(path: Path) -> None:
+    (path.parent / "source").mkdir()
+    sqlite(
+        path.parent / "source" / "store.db", "PRAGMA journal_mode=WAL", "CREATE TABLE t(x)", "INSERT INTO t VALUES(1)"
+    )
+    for file in path.parent.glob("store.db*"):
+        shutil.move(file, path / file.name)
+
+
+FOLDERS: list[tuple[str, Callable[[Path], Any], type[Exception], str]] = [
+    ("a file", lambda p: (p.rmdir(), p.write_text("mine")), NotAStore, "file directory"),
+    ("a folder of something else", lambda p: (p / "thesis.txt").write_text("mine"), NotAStore, "no thesis.txt"),
+    ("vectors without a database", lambda p: (p / "vectors.f32").write_bytes(b"x" * 80), NotAStore, "vectors.f32"),
+    ("a text called store.db", lambda p: (p / "store.db").write_text("mine"), NotAStore, "store.db"),
+    ("a folder called store.db", lambda p: (p / "store.db").mkdir(), NotAStore, "store.db"),
+    ("a foreign database", lambda p: sqlite(p / "store.db", "CREATE TABLE t(x)"), NotAStore, "store.db else"),
+    ("an empty one of others", lambda p: sqlite(p / "store.db", "PRAGMA application_id=7"), NotAStore, "store.db else"),
+    ("a foreign one after a crash", crashed, NotAStore, "store.db else"),
+    ("a newer format", newer, UnsupportedFormat, "format 2 1 newer"),
+    ("a linked database", lambda p: link(p, "store.db"), NotAStore, "'store.db' symbolic"),
+    ("a linked lock", lambda p: link(p, "lock"), NotAStore, "'lock' symbolic"),
+]
+
+
+@pytest.mark.parametrize(("prepare", "error", "words"), [f[1:] for f in FOLDERS], ids=[f[0] for f in FOLDERS])
+def test_what_is_no_store_of_ours_is_refused_and_left_as_it_is_to_the_byte(tmp_path, prepare, error, words):
+    path = tmp_path / "place"
+    path.mkdir()
+    prepare(path)
+    before = {file: file.read_bytes() for file in [path, *path.rglob("*")] if file.is_file()}
+    for options in ({}, {"dim": 2}):
+        with pytest.raises(error) as caught:
+            FieldStore(path, **options)
+        assert all(word in str(caught.value) for word in [str(path), *words.split()]), caught.value
+        del caught
+        gc.collect()  # with the error goes the connection
+        assert {file: file.read_bytes() for file in [path, *path.rglob("*")] if file.is_file()} == before
+
+
+BAD_OPTIONS: list[tuple[str, Any]] = [
+    *(("dim", wrong) for wrong in (0, -1, 2.0, True, "8", 10**6)),
+    *(("kappa", wrong) for wrong in (0, -1.0, NAN, INF, True, "20", 10**400)),
+    *(("timeout", wrong) for wrong in (-1, NAN, INF, True, "1", None, 10**400)),
+    *((name, wrong) for name in ("embedder", "source_key") for wrong in (5, "a\ud800")),
+    ("source_key", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), BAD_OPTIONS, ids=[f"{name}={x!r:.9}" for name, x in BAD_OPTIONS])
+def test_a_bad_option_is_refused_by_name_before_a_folder_is_made(tmp_path, name, wrong):
+    with pytest.raises((ValueError, TypeError), match=name):
+        FieldStore(tmp_path / "place", **{name: wrong})
+    assert not (tmp_path / "place").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("dim", np.int64(4)), ("kappa", 30.0), ("embedder", "e"), ("timeout", 1e8)]
+)
+def test_an_option_that_is_taken_is_in_force_at_once_and_after_opening_again(tmp_path, name, given):
+    for _ in range(2):
+        with FieldStore(tmp_path / "place", **{name: given}) as store:
+            assert getattr(store, name, given) == given
+            assert store.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"dim": 5}, ValueError, "dim 4 5"),
+        ({"kappa": 31.0}, ValueError, "kappa 31"),
+        ({"source_key": "file"}, ValueError, "source_key 'source' 'file'"),
+        ({"embedder": "other"}, WrongEmbedder, "'mini' 'other'"),
+    ],
+    ids=str,
+)
+def test_options_that_contradict_the_store_are_refused_and_it_stays_as_it_was(tmp_path, options, error, words):
+    path = tmp_path / "place"
+    with FieldStore(path, dim=4, kappa=30.0, embedder="mini") as store:
+        store.add(V)
+        check_refused(store, lambda _: FieldStore(path, **options), error, words)
+    with FieldStore(path, dim=4, kappa=30.0, embedder="mini", source_key="source") as store:
+        assert store.verify() == []
+
+
+def test_a_signing_key_that_cannot_be_used_is_refused_by_name_before_a_folder_is_made(tmp_path):
+    def pem(key: Any, encryption: Any) -> bytes:
+        return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+    good = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
+    (tmp_path / "rsa.pem").write_bytes(pem(rsa.generate_private_key(65537, 2048), NoEncryption()))
+    (tmp_path / "locked.pem").write_bytes(pem(good, BestAvailableEncryption(b"secret")))
+    (tmp_path / "text.pem").write_text("no key")
+    unnamed = {}
+    for name in (
+        "missing.pem",
+        "place/inside.pem",
+        "place/../place/sub/inside.pem",
+        "rsa.pem",
+        "locked.pem",
+        "text.pem",
+    ):
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            FieldStore(tmp_path / "place", signing_key=tmp_path / name)
+        assert not (tmp_path / "place").exists()
+        if not isinstance(caught.value, OSError | ValueError) or name not in str(caught.value):
+            unnamed[name] = caught.value
+    assert unnamed == {}
+
+
+def test_a_second_writer_that_waits_too_long_says_so_and_stores_nothing(tmp_path):
+    with FieldStore(tmp_path / "place", dim=4, timeout=0) as store:
+        before = store.stats()
+        with WriterLock(DISK, tmp_path / "place" / "lock", 0).held(), pytest.raises(WriterBusy, match="nothing was"):
+            store.add(V)
+        assert (store.stats(), store.verify()) == (before, [])
