@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,15 @@ from typing import Any
 import apsw
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from fieldstore import Certificate, FieldStore, UnknownRecord, verify_certificate
 
@@ -110,6 +118,26 @@ def test_a_public_key_that_is_none_is_blamed_itself_and_not_the_certificate(sign
     assert "misshapen" not in wrong
 
 
+PEM = Encoding.PEM, PrivateFormat.PKCS8
+BAD_KEYS: dict[str, bytes | None] = {
+    "missing.pem": None,
+    "text.pem": b"no key",
+    "curve.pem": generate_private_key(SECP256R1()).private_bytes(*PEM, NoEncryption()),
+    "locked.pem": Ed25519PrivateKey.generate().private_bytes(*PEM, BestAvailableEncryption(b"password")),
+    "place/inside.pem": None,
+    "place/../place/inside.pem": None,
+}
+
+
+@pytest.mark.parametrize("name", BAD_KEYS)
+def test_a_signing_key_that_cannot_be_used_is_refused_by_name_before_a_folder_is_made(tmp_path, name):
+    if (data := BAD_KEYS[name]) is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises((ValueError, FileNotFoundError), match=re.escape(name)):
+        FieldStore(tmp_path / "place", signing_key=tmp_path / name)
+    assert not (tmp_path / "place").exists()
+
+
 def test_the_certificate_names_every_version_and_is_kept_in_the_store(either):
     body = either.certificate.body
     assert either.certificate.entries == (22 + 1, 22 + 2)  # 20 notes, two versions, one supersede
@@ -183,16 +211,12 @@ def other_value(holder: Any, key: Any) -> None:
         holder[key] = 1 if value is None else value + 1
 
 
-def drop(holder: Any, key: Any) -> None:
-    del holder[key]
-
-
 def test_every_field_of_a_signed_certificate_is_guarded(signed):
     body = signed.certificate.body
     everywhere = list(places(body))
     assert len(everywhere) > 30
     for at in everywhere:
-        for change in (other_value, drop):
+        for change in (other_value, lambda holder, key: holder.pop(key)):
             assert verify_certificate(tampered(body, at, change)) != [], (at, change)
             assert verify_certificate(tampered(body, at, change).to_json(), PUBLIC) != [], (at, change)
     for at in (("note",), ("erased", 0, "note"), ("scan", "note"), ("tree", "note"), ("method", "note")):
@@ -214,7 +238,7 @@ def test_what_the_ledger_proves_is_guarded_without_a_signature_too(unsigned):
     for at in proven:
         assert verify_certificate(tampered(body, at, other_value)) != [], at
     for at in [*proven, ("tree",), ("tree", "size"), ("erased",), ("method",), ("scan",), ("signature",)]:
-        assert verify_certificate(tampered(body, at, drop)) != [], at
+        assert verify_certificate(tampered(body, at, lambda holder, key: holder.pop(key))) != [], at
     assert verify_certificate(Certificate(body | {"erased": []})) == ["it names no erased point"]
 
 
@@ -224,11 +248,8 @@ def test_no_bit_of_a_leaf_can_be_changed(unsigned):
     for bit in range(8 * len(leaf)):
         flipped = bytearray(leaf)
         flipped[bit // 8] ^= 1 << bit % 8
-
-        def swap(holder: Any, key: Any, leaf: bytes = bytes(flipped)) -> None:
-            holder[key] = leaf.hex()
-
-        assert verify_certificate(tampered(body, ("erased", 0, "leaf"), swap)) != [], bit
+        erased = [body["erased"][0] | {"leaf": flipped.hex()}, body["erased"][1]]
+        assert verify_certificate(Certificate(body | {"erased": erased})) != [], bit
 
 
 def test_the_entry_of_another_point_does_not_pass_for_an_erase(unsigned):
@@ -264,7 +285,7 @@ def test_a_misshapen_certificate_is_said_to_be_one_and_nothing_is_raised(signed,
 def test_a_certificate_tells_nothing_of_what_was_erased(either):
     text = either.certificate.to_json()
     told = text.lower()
-    for word in (ID, TEXT, "older version", "ada", "example.org", "spare key", *map(str, METADATA.values()), "pages"):
+    for word in (ID, TEXT, "older version", "example.org", "spare key", *map(str, METADATA.values()), "pages"):
         assert word.lower() not in told
     for word in ("she asked for it", "ann", "a first batch"):
         assert word not in json.dumps(either.certificate.body["erased"]) + json.dumps(either.certificate.body["scan"])

@@ -3,13 +3,12 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from threading import Barrier
 
 import numpy as np
 import pytest
 
-from fieldstore.engine.field import Field, checked_kappa, measured_kappa, unit_places, unit_rows
+from fieldstore.engine.field import Field, checked_kappa, mean_cosine, measured_kappa, unit_places, unit_rows
 from tests import naive
 
 
@@ -201,9 +200,19 @@ def test_no_field_however_odd_gives_nan_or_infinity(rng, kind, dim, kappa):
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_a_bandwidth_measured_from_fewer_than_two_points_is_refused_or_finite_but_never_nan(count):
-    with suppress(ValueError):
-        assert math.isfinite(measured_kappa(np.ones((count, 1), np.float32)))
+def test_a_bandwidth_is_not_measured_from_fewer_than_two_points(count):
+    for measure in (mean_cosine, measured_kappa):
+        with pytest.raises(ValueError, match=f"at least 2 vectors, here are {count}"):
+            measure(np.ones((count, 1), np.float32))
+
+
+@pytest.mark.parametrize("kappa", [1e4, 1e7])
+def test_a_repeller_far_away_changes_nothing_however_narrow_the_kernel(kappa):
+    field = field_of([[1.0, 0.0], [0.0, 1.0]], kappa=kappa)
+    before = field.nearest([1.0, 0.0], 1)
+    field.reweight(1, -1.0)
+    after = field.nearest([1.0, 0.0], 1)
+    assert (after.points.tolist(), after.scores.tolist()) == (before.points.tolist(), before.scores.tolist())
 
 
 def test_an_empty_field_answers_nothing_and_no_places_give_no_values():
@@ -254,6 +263,7 @@ def test_a_view_sees_no_new_points_but_the_later_weights_of_its_own(rng):
 
 
 CHANGES = {
+    "kappa": lambda view: setattr(view, "kappa", 30.0),
     "add": lambda view: view.add(np.ones(6)),
     "reweight": lambda view: view.reweight(0, 0.0),
     "mount": lambda view: view.mount(np.concatenate([view.points, view.points])),
@@ -271,6 +281,7 @@ def test_a_view_refuses_changes(field, change):
     assert np.array_equal(field.points, points)
     assert np.array_equal(field.weights, weights)
     assert len(seen) == len(field) == 30
+    assert seen.kappa == field.kappa == 20.0
 
 
 def test_eight_threads_at_once_get_the_answers_of_one(rng):

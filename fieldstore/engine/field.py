@@ -85,7 +85,10 @@ class Field:
         self._points: FloatRows = np.empty((0, self.dim), np.float32)
         self._weights = np.empty(0)
         self._offsets: NDArray[np.float64] | None = np.empty(0)  # None: to be worked out again
+        self._repelled = False  # whether any weight was ever negative
         self._is_view = False
+        # The arrays above are the first n of these, which double when they are full, so that adding one costs one.
+        self._rows_room, self._weights_room, self._offsets_room = self._points, self._weights, np.empty(0)
 
     @property
     def kappa(self) -> float:
@@ -129,7 +132,12 @@ class Field:
         rows = unit_rows(vectors, self.dim)
         added = np.arange(len(self), len(self) + len(rows))
         values = _checked_weights(weights, len(added))
-        self.mount(np.concatenate([self._points, rows]))
+        end = len(self) + len(rows)
+        if self._points.base is not self._rows_room:  # they were mounted from elsewhere
+            self._rows_room = self._points.copy()
+        self._rows_room = _with_room(self._rows_room, end)
+        self._rows_room[len(self) : end] = rows
+        self.mount(self._rows_room[:end])
         self.reweight(added, values)
         return added
 
@@ -145,14 +153,14 @@ class Field:
             raise ValueError(f"{len(points)} rows cannot stand for the {len(self)} points already here")
         if not points.flags.c_contiguous:
             raise ValueError("rows must be contiguous")
-        if len(self._weights) < len(points):
-            grown = np.zeros(len(points))
-            grown[: len(self._weights)] = self._weights
-            if self._offsets is not None:
-                offsets = np.full(len(points), -np.inf)
-                offsets[: len(self._weights)] = self._offsets
-                self._offsets = offsets
-            self._weights = grown
+        before, count = len(self), len(points)
+        self._weights_room = _with_room(self._weights_room, count)
+        self._weights_room[before:count] = 0.0
+        self._weights = self._weights_room[:count]
+        if self._offsets is not None:
+            self._offsets_room = _with_room(self._offsets_room, count)
+            self._offsets_room[before:count] = -np.inf
+            self._offsets = self._offsets_room[:count]
         self._points = points
 
     def reweight(self, points: ArrayLike, weights: ArrayLike) -> None:
@@ -164,9 +172,9 @@ class Field:
         chosen = np.atleast_1d(np.asarray(points, dtype=np.int64))
         values = _checked_weights(weights, len(chosen))
         self._check_points(chosen)
-        repelled = bool((self._weights[chosen] < 0).any() or (values < 0).any() or (self._weights < 0).any())
+        self._repelled |= bool((values < 0).any())
         self._weights[chosen] = values
-        if repelled:
+        if self._repelled:
             self._offsets = None  # a repeller dims its whole neighbourhood
         elif self._offsets is not None:
             self._offsets[chosen] = _log_weights(values) / self.kappa
@@ -387,7 +395,7 @@ class Field:
             effective = self._weights
             if (self._weights < 0).any():
                 effective = loops.damped(*self._arrays(), self.kappa)
-            self._offsets = _log_weights(effective) / self.kappa
+            self._offsets = self._offsets_room = _log_weights(effective) / self.kappa
         return self._offsets
 
     def _arrays(self) -> tuple[FloatRows, NDArray[np.float64]]:
@@ -443,6 +451,15 @@ def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRow
 def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:
     """The same for places, in float64: where a field is looked at needs no rounding."""
     return np.ascontiguousarray(_normed(_checked_rows(places, dim, "place")))
+
+
+def _with_room(array: NDArray[_Number], count: int) -> NDArray[_Number]:
+    """The array, or one at least twice as long that begins with it, if it has fewer than count items."""
+    if count <= len(array):
+        return array
+    longer = np.zeros((max(count, 2 * len(array)), *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 def _sealed(array: NDArray[_Number]) -> NDArray[_Number]:

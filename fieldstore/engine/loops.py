@@ -15,7 +15,7 @@ from numba import njit
 
 _Loop = TypeVar("_Loop", bound=Callable[..., object])
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
-_ROUNDING = 1e-6  # of a float32 cosine; a kernel is off by kappa times as much
+_ROUNDING = 1e-6  # of a float32 cosine
 _MIX = 0.3  # what the neighbours say counts this much in a smoothed score; field-semantics, measured on Cranfield
 
 
@@ -278,8 +278,7 @@ def pull_at(places, points, weights, kappa):
 def damped(points, weights, kappa):
     """Effective weights: each positive weight less what the repellers (negative weights) say at its place.
 
-    returns   (n,)   float64  max(0, w_i - sum_r |w_r| K(v_i, v_r)); 0 for weights that are not positive, and for what
-                              is left within the rounding of a float32 cosine
+    returns   (n,)   float64  max(0, w_i - sum_r |w_r| K(v_i, v_r)); 0 for weights that are not positive
     """
     effective = np.maximum(weights, 0.0)
     for r in range(points.shape[0]):
@@ -287,11 +286,11 @@ def damped(points, weights, kappa):
             continue
         for p in range(points.shape[0]):
             if weights[p] > 0.0:
-                effective[p] += weights[r] * np.exp(kappa * (np.float64(_dot32(points[p], points[r])) - 1.0))
-    for p in range(points.shape[0]):
-        if effective[p] <= weights[p] * kappa * _ROUNDING:
-            effective[p] = 0.0
-    return effective
+                away = 1.0 - np.float64(_dot32(points[p], points[r]))
+                if away < _ROUNDING:
+                    away = 0.0  # an exact copy, whatever the rounding of its cosine
+                effective[p] += weights[r] * np.exp(-kappa * away)
+    return np.maximum(effective, 0.0)
 
 
 @_loop

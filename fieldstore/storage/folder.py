@@ -62,8 +62,11 @@ class Folder:
     def vectors(self, dim: int) -> Vectors:
         """The vectors, opened when their dimension is known."""
         if self._vectors is None:
-            path = self.path
-            self._vectors = VectorMemory(dim) if path is None else VectorFile(self._files, path / _VECTORS, dim)
+            if self.path is None:
+                self._vectors = VectorMemory(dim)
+            else:
+                self._vectors = VectorFile(self._files, self.path / _VECTORS, dim)
+                self._files.sync_folder(self.path)  # its name must be as durable as its rows
         return self._vectors
 
     def search(self, needles: list[bytes]) -> Search:

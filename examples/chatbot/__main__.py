@@ -1,0 +1,63 @@
+# The command line: reads the arguments, puts the parts together, runs the chat.
+#
+# In:   arguments; a terminal, a script or a pipe.
+# Out:  an exit code: 0, 1 when something went wrong, 2 for unknown arguments, 130 when interrupted.
+"""python -m examples.chatbot"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from examples.chatbot.answering import WEAK, Answerer, Extractive
+from examples.chatbot.chat import Chat
+from examples.chatbot.chat_model import chat_model
+from examples.chatbot.commands import COMMANDS
+from examples.chatbot.embedding import DEFAULT_MODEL, SentenceTransformerEmbeddings, embedder_name
+from examples.chatbot.opening import Data, open_library
+from examples.chatbot.terminal import Terminal, lines_for
+from fieldstore import FieldStoreError
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the chatbot."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        if not options.folder.is_dir():
+            raise ValueError(f"{options.folder} is no folder")
+        lines = lines_for(options.script, COMMANDS, console)
+        written = chat_model(options.llm) if options.llm else None
+        with console.status("Loading the model"):
+            embedding = SentenceTransformerEmbeddings(options.model, console=console)
+        answerer: Answerer = written or Extractive(embedding, options.weak)
+        data = Data(options.data)
+        with open_library(options.folder, data, embedding, embedder_name(options.model)) as library:
+            return Chat(library, answerer, Terminal(lines, console), data).run(reload=options.reload)
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, ImportError, OSError, FieldStoreError) as error:
+        print(f"chatbot: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = "Chat with a folder of documents, and have it forget some of them."
+    parser = argparse.ArgumentParser(prog="python -m examples.chatbot", description=about)
+    add = parser.add_argument
+    add("folder", nargs="?", type=Path, default=CORPUS, help="Markdown, text and PDF files (default: our corpus)")
+    add("--data", type=Path, default=Path("chatbot-data"), help="where store, key and certificates go (%(default)s)")
+    add("--model", default=DEFAULT_MODEL, help="sentence-transformers model: hub name or folder (%(default)s)")
+    add("--llm", metavar="PROVIDER:MODEL", help="a LangChain chat model to write the answers (default: quote, offline)")
+    add("--weak", type=float, default=WEAK, help="without --llm: strength below which it does not know (%(default)s)")
+    add("--script", type=Path, metavar="FILE", help="read what the user says from a file")
+    add("--reload", action="store_true", help="read the folder again, as /load does")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
