@@ -2,8 +2,9 @@
 # it needs make and Python 3.11 to 3.13, and makes its own virtual environment below .venv/.
 #
 #   make test PYTHON=python3.12       another Python (after make clean: an environment keeps the one it was made with)
-#   make test PYTESTFLAGS="-k forget" other flags for pytest
-#   make demo TORCH="torch==2.13.0"   another torch, or any arguments that pip takes
+#   make test PYTESTFLAGS="-k forget" flags for pytest; -n auto runs the tests in parallel
+#   make demo TORCH="torch"           another torch, or any arguments of pip install; on Linux the plain one may bring
+#                                     several GB for GPUs, and an --index-url of CPU builds spares them
 #   make demo PIPFLAGS=               show what pip does
 
 .DEFAULT_GOAL := help
@@ -62,13 +63,13 @@ clean:  ## back to a fresh clone: environments, caches and builds
 	@touch $@
 
 .venv/bench/.installed: $(PACKAGES)
-	$(call environment,what the benchmarks compare with: about 500 MB)
+	$(call environment,what the benchmarks compare with: about 450 MB)
 	$(BENCH) -m pip install $(PIPFLAGS) --group bench $(EDITABLE)
 	@touch $@
 
 # torch first: a later requirement that this torch satisfies does not fetch another build of it.
 .venv/demo/.installed: $(PACKAGES) examples/chatbot/requirements.txt
-	$(call environment,torch and an embedding model: 1.5 GB or more)
+	$(call environment,torch and an embedding model: about 1.8 GB on the CPU)
 	$(DEMO) -m pip install $(PIPFLAGS) $(TORCH)
 	$(DEMO) -m pip install $(PIPFLAGS) $(EDITABLE) -r examples/chatbot/requirements.txt
 	@touch $@

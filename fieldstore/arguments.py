@@ -4,8 +4,11 @@
 """The arguments of the verbs, checked and brought to one form."""
 
 import math
+import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +21,7 @@ from fieldstore.records import MILLIONTHS
 MODES = ("nearest", "attractors")
 _LONGEST_ID = 1024  # bytes
 _HEAVIEST = 10**9  # copies
+_LONGEST_WAIT = 10**9  # seconds
 
 
 class Batch(NamedTuple):
@@ -41,20 +45,19 @@ def batch(
 ) -> Batch:
     """The records of an `add`, all checked but for the vectors' values."""
     check_words(*words)
-    try:
-        shape = np.shape(vectors)
-    except ValueError:
-        raise ValueError("vectors differ in length; nothing was stored") from None
+    shape = shape_of(vectors, "vectors")
     if len(shape) not in (1, 2):
         raise ValueError(f"vectors must be (n, dim) or (dim,), not {shape}; nothing was stored")
     count = 0 if shape == (0,) else 1 if len(shape) == 1 else shape[0]
+    if isinstance(given_ids, str) and count == 1:
+        given_ids = [given_ids]
     ids = [None] * count if given_ids is None else _list(given_ids, count, "ids")
     named = [uuid.uuid4().hex if id is None else id for id in ids]
     names = checked_ids(named)
-    if given_weights is None or isinstance(given_weights, int | float | np.number):
-        weights = [None if given_weights is None else millionths(given_weights)] * count
+    if isinstance(given_weights, Sequence | np.ndarray):
+        weights: list[int | None] = [millionths(weight) for weight in _list(given_weights, count, "weights")]
     else:
-        weights = [millionths(weight) for weight in _list(given_weights, count, "weights")]
+        weights = [None if given_weights is None else millionths(given_weights)] * count
     return Batch(
         shape[-1],
         names,
@@ -65,8 +68,25 @@ def batch(
     )
 
 
+def shape_of(vectors: ArrayLike, what: str) -> tuple[int, ...]:
+    """The shape of what was given; ValueError for rows of different lengths."""
+    try:
+        return np.shape(vectors)
+    except ValueError:
+        raise ValueError(f"{what} must be rows of one length; these differ. Nothing was done") from None
+
+
+def checked_path(path: str | os.PathLike[str]) -> Path:
+    """A path that names something."""
+    if not os.fspath(path):
+        raise ValueError("an empty path names no store; None keeps one in memory")
+    return Path(path)
+
+
 def _list(values: Any, count: int, what: str) -> list[Any]:
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        values = values.tolist()
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
         raise TypeError(f"{what} must be a list, not {type(values).__name__}; nothing was stored")
     if len(values) != count:
         raise ValueError(f"{len(values)} {what} were given for {count} records; nothing was stored")
@@ -91,32 +111,42 @@ def metadatas(
     if given is None:
         return ["{}"] * count
     values = [given] if isinstance(given, Mapping) and count == 1 else _list(given, count, "metadatas")
-    return [metadata_form.encode(value, f"metadata of record '{id}'") for id, value in zip(ids, values, strict=True)]
+    return [
+        metadata_form.encode(dict(value) if isinstance(value, Mapping) else value, f"metadata of record '{id}'")
+        for id, value in zip(ids, values, strict=True)
+    ]
 
 
 def checked_ids(ids: str | Sequence[str], *, unique: bool = True) -> list[str]:
     """Ids as a list: strings of 1 to 1,024 bytes, none twice; one string is one id."""
+    if not isinstance(ids, Iterable) or isinstance(ids, bytes | Mapping):
+        raise TypeError(
+            f"ids must be a string or a list of strings, not {ids!r} ({type(ids).__name__}); nothing was done"
+        )
     wanted = [ids] if isinstance(ids, str) else list(ids)
     for id in wanted:
         metadata_form.check_text(id, f"the id {id!r}")
         if not id or "\0" in id or len(id.encode()) > _LONGEST_ID:
             raise ValueError(f"an id has 1 to {_LONGEST_ID} bytes and no NUL, unlike {id[:40]!r}; nothing was done")
     if unique and len(set(wanted)) < len(wanted):
-        twice = next(id for number, id in enumerate(wanted) if id in wanted[:number])
+        twice = next(id for id, times in Counter(wanted).items() if times > 1)
         raise ValueError(f"the id {twice!r} is given twice; nothing was done")
     return wanted
 
 
 def millionths(weight: float) -> int:
     """A weight in copies as whole millionths, more than none."""
-    if isinstance(weight, bool) or not isinstance(weight, int | float | np.number) or not math.isfinite(weight):
-        raise ValueError(f"a weight must be a finite number, not {weight!r}; nothing was changed")
-    whole = round(float(weight) * MILLIONTHS)
-    if not 1 <= whole <= _HEAVIEST * MILLIONTHS:
+    if not is_number(weight) or not 1e-6 <= weight <= _HEAVIEST:
         raise ValueError(
-            f"a weight must be from 0.000001 to {_HEAVIEST} copies, not {weight!r}; forget() takes one out"
+            f"a weight must be a number from 0.000001 to {_HEAVIEST} copies, not {weight!r}; nothing was changed. "
+            "forget() takes a record out"
         )
-    return whole
+    return round(float(weight) * MILLIONTHS)
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a real number, of Python's or numpy's; truth values are none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def selection(
@@ -126,40 +156,55 @@ def selection(
     if (ids is None) == (where is None):
         raise ValueError(f"{verb} takes ids or where=, one of them; nothing was changed")
     if ids is not None:
-        return checked_ids(list(dict.fromkeys([ids] if isinstance(ids, str) else ids))), None
+        return list(dict.fromkeys(checked_ids(ids, unique=False))), None
     assert where is not None
     if not where:
         raise ValueError(f"{verb} needs a condition in where=; an empty one would mean everything. Nothing was changed")
     return None, Filter(where)
 
 
-def check_words(*words: str | None) -> None:
-    """reason and actor are strings."""
+def check_words(*words: str | None, what: str = "reason and actor") -> None:
+    """What is given, and not None, is a string."""
     for word in words:
         if word is not None:
-            metadata_form.check_text(word, "reason and actor")
+            metadata_form.check_text(word, what)
 
 
 def check_limit(limit: int | None) -> None:
     """A limit counts something."""
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise ValueError(f"limit must be a whole number of at least 0, not {limit!r}")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**63):
+        raise ValueError(f"limit must be a whole number from 0 to 2**63 - 1, not {limit!r}")
 
 
-def check_search(k: int, by: str, smooth: bool, per: str | None, reach: float | None, min_score: float | None) -> None:
+def check_position(after: int) -> None:
+    """A position of the ledger, or -1 for before the first."""
+    if isinstance(after, bool) or not isinstance(after, int) or not -1 <= after < 2**62:
+        raise ValueError(f"after must be a position of the ledger, from -1 on, not {after!r}")
+
+
+def check_search(
+    k: int, by: str, smooth: bool, per: str | None, reach: float | None, min_score: float | None, exact: bool
+) -> None:
     """Options of a search, each one only in the mode it means something in."""
     if by not in MODES:
         raise ValueError(f"unknown mode by={by!r}; there are {', '.join(MODES)}")
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
+    for name, flag in (("smooth", smooth), ("exact", exact)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} must be True or False, not {flag!r}")
     if smooth and by != "nearest":
         raise ValueError(f"smooth=True belongs to by='nearest', not {by!r}")
     if (per is not None or reach is not None) and by != "attractors":
         raise ValueError(f"per and reach belong to by='attractors', not {by!r}")
+    if reach is not None and (not is_number(reach) or not math.isfinite(reach)):
+        raise ValueError(f"reach must be a cosine, not {reach!r}")
     if per is not None and not isinstance(per, str):
         raise TypeError(f"per must be a metadata key, not {per!r}")
-    if min_score is not None and (isinstance(min_score, bool) or not isinstance(min_score, int | float | np.number)):
+    if min_score is not None and not is_number(min_score):
         raise TypeError(f"min_score must be a number, not {min_score!r}")
+    if min_score is not None and math.isnan(min_score):
+        raise ValueError(f"min_score must be a number, not {min_score!r}, which nothing would reach")
 
 
 def check_store(
@@ -168,12 +213,12 @@ def check_store(
     """Arguments of a store, before its files are touched."""
     if dim is not None and (isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim <= 65536):
         raise ValueError(f"dim must be a whole number from 1 to 65536, not {dim!r}")
-    if kappa is not None and (
-        isinstance(kappa, bool) or not isinstance(kappa, int | float | np.number) or not 1e-6 <= kappa <= 1e9
-    ):
+    if kappa is not None and (not is_number(kappa) or not 1e-6 <= kappa <= 1e9):
         raise ValueError(f"kappa must be a number from 0.000001 to 1e9, not {kappa!r}")
     for name, word in (("embedder", embedder), ("source_key", source_key)):
         if word is not None:
             metadata_form.check_text(word, name)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 <= timeout < math.inf:
-        raise ValueError(f"timeout must be a number of seconds, not {timeout!r}")
+            if not word:
+                raise ValueError(f"{name} must not be empty; None leaves it open")
+    if not is_number(timeout) or not 0 <= timeout <= _LONGEST_WAIT:
+        raise ValueError(f"timeout must be a number of seconds from 0 to {_LONGEST_WAIT}, not {timeout!r}")

@@ -16,8 +16,8 @@ from fieldstore.records import MILLIONTHS
 from fieldstore.storage.folder import Folder
 
 
-def differences(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa: float | None) -> Iterator[str]:
-    """What is wrong with a store. weights, kappa: as the engine in memory has them; kappa None = no engine yet."""
+def differences(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa: float) -> Iterator[str]:
+    """What is wrong with a store. weights, kappa: as the engine in memory has them."""
     database = folder.database
     yield from (f"database: {problem}" for problem in database.damage())
     fold = Fold()
@@ -45,7 +45,7 @@ def differences(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], 
     yield from _contents(folder, fold, commitments)
 
 
-def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float | None) -> Iterator[str]:
+def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float) -> Iterator[str]:
     stored = Frontier(facts["size"], facts["frontier"])
     if facts["size"] != fold.size:
         yield f"the ledger has {fold.size} entries, the store believes in {facts['size']}"
@@ -53,7 +53,7 @@ def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float |
         yield f"the ledger's root is {frontier.root().hex()}, the store believes in {stored.root().hex()}"
     if (facts["kappa"], facts["measured"]) != (fold.kappa, fold.measured):
         yield f"kappa is {fold.kappa} millionths by the ledger, the store believes in {facts['kappa']}"
-    if kappa is not None and fold.kappa is not None and kappa != fold.kappa / MILLIONTHS:
+    if fold.kappa is not None and kappa != fold.kappa / MILLIONTHS:
         yield f"kappa is {fold.kappa / MILLIONTHS} by the ledger, the field uses {kappa}"
 
 

@@ -34,7 +34,7 @@ class Certificate:
     @property
     def entries(self) -> tuple[int, ...]:
         """Ledger positions of the erase entries it is about."""
-        return tuple(erased["seq"] for erased in self.body["erased"])
+        return tuple(sorted(erased["seq"] for erased in self.body["erased"]))
 
     def to_json(self) -> str:
         """Canonical JSON, one line."""
@@ -45,7 +45,7 @@ class Certificate:
         """The certificate in this text; ValueError when it is none."""
         try:
             body = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"no certificate: {error}") from None
         if not isinstance(body, dict) or body.get("format") != FORMAT:
             raise ValueError(f"no certificate of the format {FORMAT}")
@@ -92,6 +92,8 @@ def _wrong_statements(body: dict[str, Any]) -> list[str]:
     size, root = body["tree"]["size"], bytes.fromhex(body["tree"]["root"])
     if not body["erased"]:
         wrong.append("it names no erased point")
+    if len({erased["element"] for erased in body["erased"]}) < len(body["erased"]):
+        wrong.append("it names a point twice")
     for erased in body["erased"]:
         data = bytes.fromhex(erased["leaf"])
         leaf = Leaf.decode(data)
@@ -114,14 +116,17 @@ def _wrong_signature(body: dict[str, Any], public_key: str | bytes | None) -> li
     if body["signature"] is None:
         return [] if public_key is None else ["it is not signed"]
     try:
-        from cryptography.exceptions import InvalidSignature
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError:
         return ["the signature was not checked: install fieldstore[audit]"]
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(body["signature"]["public_key"]))
     if public_key is not None:
-        expected = load_pem_public_key(public_key.encode() if isinstance(public_key, str) else public_key)
+        try:
+            expected = load_pem_public_key(public_key.encode() if isinstance(public_key, str) else public_key)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            return ["the public key given is no PEM of a public key, so the signature was not checked"]
         if expected != key:
             return ["it was signed with another key"]
     try:
@@ -133,13 +138,17 @@ def _wrong_signature(body: dict[str, Any], public_key: str | bytes | None) -> li
 
 def _private_key(key: bytes) -> Any:
     try:
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError:
         raise ImportError("signing needs `cryptography`: install fieldstore[audit], or open without a key") from None
-    private = load_pem_private_key(key, password=None)
+    try:
+        private = load_pem_private_key(key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it is protected by a password
+        raise ValueError(f"no PEM of an unprotected private key ({error})") from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise ValueError(f"the signing key must be Ed25519, not {type(private).__name__}")
+        raise ValueError(f"it must be Ed25519, not {type(private).__name__}")
     return private
 
 

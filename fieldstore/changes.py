@@ -6,6 +6,7 @@
 """The writing verbs, below their public face in `store`."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 from fieldstore import erasure
 from fieldstore.arguments import Batch
 from fieldstore.engine.field import measured_kappa, unit_rows
-from fieldstore.errors import UnknownRecord
+from fieldstore.errors import FieldStoreError, StoreClosed, UnknownRecord
 from fieldstore.filters import Filter
 from fieldstore.ledger import Draft, Kind, commitment, new_salt
 from fieldstore.mirror import Mirror
@@ -60,10 +61,20 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
             content = Content(id, batch.texts[number], batch.metadatas[number], new_salt())
             draft.add(point, batch.weights[number] or MILLIONTHS, _committed(content, row))
             contents.append((point, content))
-        if fresh:
+        facts = {"dim": dim} if mirror.dim is None else None
+        if not fresh:
+            mirror.commit(draft, contents, facts=facts)
+            return
+        try:
             stored.write(first, rows[fresh])  # rows first: the ledger never names a row that is not there
             mirror.measure(draft, stored.rows(first + len(fresh)))
-        mirror.commit(draft, contents, facts={"dim": dim} if mirror.dim is None else None)
+            mirror.commit(draft, contents, facts=facts)
+        except StoreClosed:  # it may have happened: the next open sees which rows are anybody's
+            raise
+        except BaseException:
+            with suppress(FieldStoreError, OSError):
+                stored.discard(first)
+            raise
 
 
 def _refreshed(mirror: Mirror, draft: Draft, known: Version, batch: Batch, number: int) -> list[tuple[int, Content]]:

@@ -4,11 +4,13 @@
 """The command `fieldstore`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from fieldstore.certificate import verify_certificate
+from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.engine.field import warm
 from fieldstore.errors import FieldStoreError
 from fieldstore.records import Entry, Receipt
@@ -24,11 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("the field's loops are compiled and cached")
             return 0
         if asked.command == "check":
-            return _report(verify_certificate(Path(asked.certificate).read_text(), _read(asked.public_key)))
-        if not Path(asked.store).is_dir():
-            print(f"fieldstore: there is no store '{asked.store}'", file=sys.stderr)
-            return 1
-        with FieldStore(asked.store, signing_key=getattr(asked, "signing_key", None)) as store:
+            return _check(Path(asked.certificate).read_text(), _read(asked.public_key))
+        with FieldStore(asked.store, signing_key=getattr(asked, "signing_key", None), create=False) as store:
             return _with_store(store, asked)
     except (FieldStoreError, ValueError, OSError) as error:
         print(f"fieldstore: {error}", file=sys.stderr)
@@ -42,10 +41,12 @@ def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
         for name, value in store.stats().items():
             print(f"{name:>16}  {value}")
     elif asked.command == "ids":
-        print(*store.ids(forgotten=asked.forgotten), sep="\n")
+        for id in store.ids(forgotten=asked.forgotten):
+            print(_one_line(id))
     elif asked.command == "get":
         for record in store.get(asked.ids or None):
-            print(record.id, record.metadata, record.text, sep="\t")
+            found = {"id": record.id, "text": record.text, "metadata": record.metadata, "weight": record.weight}
+            print(_one_line(found))
     elif asked.command == "history":
         for entry in store.history(asked.id) if asked.id else store.entries():
             print(_line(entry))
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     ids = commands.add_parser("ids", help="ids of the live records")
     ids.add_argument("store")
     ids.add_argument("--forgotten", action="store_true", help="of the forgotten ones instead")
-    get = commands.add_parser("get", help="live records: id, metadata, text")
+    get = commands.add_parser("get", help="live records, a JSON object a line")
     get.add_argument("store")
     get.add_argument("ids", nargs="*", help="which; by default all")
     history = commands.add_parser("history", help="ledger entries of one record, or all")
@@ -95,6 +96,21 @@ def _read(path: str | None) -> str | None:
     return None if path is None else Path(path).read_text()
 
 
+def _check(text: str, public_key: str | None) -> int:
+    differences = verify_certificate(text, public_key)
+    if not differences and not Certificate.from_json(text).signed:
+        print("it holds together, but nobody signed it: anybody could have made it")
+        return 0
+    return _report(differences)
+
+
+def _one_line(value: Any) -> str:
+    """A string as it is, if it is printable and so one line; anything else as JSON."""
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _report(differences: Sequence[str]) -> int:
     print(*differences or ["all is well"], sep="\n")
     return 1 if differences else 0
@@ -103,7 +119,7 @@ def _report(differences: Sequence[str]) -> int:
 def _done(receipt: Receipt) -> int:
     for state, ids in ((receipt.verb, receipt.ids), ("unchanged", receipt.unchanged), ("unknown", receipt.unknown)):
         for id in ids:
-            print(state, id, sep="\t")
+            print(state, _one_line(id), sep="\t")
     return 1 if receipt.unknown else 0
 
 

@@ -17,6 +17,7 @@ from fieldstore.certificate import Certificate, signed
 from fieldstore.errors import ErasePending, LeftoversFound
 from fieldstore.ledger import Tree
 from fieldstore.storage.folder import Folder
+from fieldstore.storage.leftovers import Search
 
 _SHORTEST = 16  # bytes: less is found by chance
 _PIECE, _STRIDE = 32, 64
@@ -138,29 +139,31 @@ def _telling(piece: bytes) -> bytes:
     return piece if len(set(piece)) >= 4 else b""
 
 
-def _look(folder: Folder, points: Sequence[int], needles: list[bytes], dim: int) -> tuple[Any, int, set[str]]:
+def _look(folder: Folder, points: Sequence[int], needles: list[bytes], dim: int) -> tuple[Search, int, set[str]]:
     """Search, and once more after a VACUUM if something was found: what was searched, carriers, files with leftovers.
 
     A hit that a kept record explains, by its row of the vectors or its content in the database, counts as a carrier.
     """
     search = folder.search(needles)
-    carriers, left = _attributed(folder, points, needles, search.found, dim)
+    carriers, left = _attributed(folder, points, needles, search, dim)
     if left:
         folder.database.vacuum()
         folder.database.checkpoint()
         search = folder.search(needles)
-        carriers, left = _attributed(folder, points, needles, search.found, dim)
+        carriers, left = _attributed(folder, points, needles, search, dim)
     return search, len(carriers), left
 
 
 def _attributed(
-    folder: Folder, points: Sequence[int], needles: list[bytes], found: list[tuple[int, str, int]], dim: int
+    folder: Folder, points: Sequence[int], needles: list[bytes], search: Search, dim: int
 ) -> tuple[set[int], set[str]]:
+    if not search.complete:
+        return set(), {"more places than can be told apart"}
     erased, count = set(points), folder.database.points()
     owners: dict[int, list[int]] = {}
     carriers: set[int] = set()
     left: set[str] = set()
-    for number, file, offset in found:
+    for number, file, offset in search.found:
         row = folder.row_at(file, offset, dim)
         if row is not None:
             explained = [row] if row < count and row not in erased else []

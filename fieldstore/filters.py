@@ -152,7 +152,11 @@ def _ordered(where: str, operand: Any) -> Any:
 
 def _pair(where: str, operand: Any) -> list[Any]:
     ends = _list(where, operand)
-    if not isinstance(operand, list | tuple) or len(ends) != 2 or _kind(_ordered(where, ends[0])) != _kind(_ordered(where, ends[1])):
+    if (
+        not isinstance(operand, list | tuple)
+        or len(ends) != 2
+        or _kind(_ordered(where, ends[0])) != _kind(_ordered(where, ends[1]))
+    ):
         raise ValueError(f"{where} takes [lowest, highest], two numbers or two strings, not {operand!r}")
     return ends
 

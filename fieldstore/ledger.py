@@ -125,6 +125,8 @@ class Fold:
         self.size += 1
         self.time = leaf.time
         if leaf.kind is Kind.CALIBRATE:
+            if leaf.weight <= 0 or leaf.element != NO_ELEMENT:
+                wrong.append(f"entry {leaf.seq} sets kappa to {leaf.weight} millionths, about {leaf.element.hex()}")
             self.kappa, self.measured = leaf.weight, leaf.ref
         elif leaf.kind is Kind.ADD:
             if leaf.element in self.sums:

@@ -47,7 +47,7 @@ def check_text(text: object, what: str) -> None:
 
 def _check(value: object, where: str, depth: int) -> None:
     if depth > _DEEPEST:
-        raise ValueError(f"{where} is nested deeper than {_DEEPEST}")
+        raise ValueError(f"{where[:80]}… is nested deeper than {_DEEPEST}")
     kind = type(value)
     if kind is dict:
         for key, inner in value.items():  # type: ignore[attr-defined]

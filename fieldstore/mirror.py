@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fieldstore import metadata
 from fieldstore.columns import Columns
-from fieldstore.engine.field import Field, measured_kappa
+from fieldstore.engine.field import DEFAULT_KAPPA, Field, measured_kappa
 from fieldstore.errors import ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
 from fieldstore.filters import Filter
 from fieldstore.ledger import Draft, Kind
@@ -140,14 +140,14 @@ class Mirror:
                 f"{self.name} holds vectors of {facts['embedder']!r}, not of {embedder!r}; it was left as it is"
             )
         millionths = None if kappa is None else round(kappa * MILLIONTHS)
-        if millionths is not None and facts["size"] and facts["kappa"] != millionths:
-            raise ValueError(f"{self.name} has another kappa than {kappa}; calibrate(kappa=) changes it")
+        if millionths is not None and facts["size"] and round(self.kappa * MILLIONTHS) != millionths:
+            raise ValueError(f"{self.name} has kappa {self.kappa}, not {kappa}; calibrate(kappa=) changes it")
         wanted = {"dim": dim, "embedder": embedder}
         missing = {name: value for name, value in wanted.items() if value is not None and facts[name] is None}
-        if missing or (millionths is not None and not facts["size"]):
+        if missing or (millionths is not None and facts["kappa"] is None):
             with self.writing():
                 draft = self.draft()
-                if millionths is not None and not self.facts["size"]:
+                if millionths is not None and self.facts["kappa"] is None:
                     draft.calibrate(millionths, 0)
                 self.commit(draft, facts=missing)
 
@@ -177,9 +177,11 @@ class Mirror:
         return None if self._field is None else self._field.dim
 
     @property
-    def kappa(self) -> float | None:
-        """Concentration the field uses; None before there is a field."""
-        return None if self._field is None else self._field.kappa
+    def kappa(self) -> float:
+        """Concentration the field uses, or will use."""
+        if self._field is not None:
+            return self._field.kappa
+        return DEFAULT_KAPPA if self.facts["kappa"] is None else float(self.facts["kappa"] / MILLIONTHS)
 
     @property
     def field(self) -> Field:

@@ -44,7 +44,7 @@ class FieldStore:
     embedder: name of the embedding model; another name is refused on open. source_key: metadata key that names a
     record's source document, by default "source". signing_key: PEM file of an Ed25519 private key, outside the store,
     that signs erasure certificates. timeout: seconds to wait for another writer, or for a reader that an erase has to
-    wait for. files: the disk; another one only in tests.
+    wait for. create: False = raise NotAStore where there is no store yet. files: the disk; another one only in tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
     their next query. Raises NotAStore, UnsupportedFormat, WrongEmbedder, or ValueError for arguments that contradict
@@ -61,21 +61,22 @@ class FieldStore:
         source_key: str | None = None,
         signing_key: str | os.PathLike[str] | None = None,
         timeout: float = 10.0,
+        create: bool = True,
         files: Files = DISK,
     ) -> None:
         arguments.check_store(dim, kappa, embedder, source_key, timeout)
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else arguments.checked_path(path)
         self._key = _read_key(signing_key, self.path)
         self._timeout = timeout
         self._needles: set[bytes] = set()  # of an erase that is not finished; never written down
         facts = {
             "uuid": uuid.uuid4().hex,
             "created": int(time.time()),
-            "dim": dim,
+            "dim": None if dim is None else int(dim),
             "embedder": embedder,
             "source_key": source_key or "source",
         }
-        self._mirror = Mirror(Folder(self.path, files, timeout, facts), str(self))
+        self._mirror = Mirror(Folder(self.path, files, timeout, facts if create else None), str(self))
         try:
             self._mirror.agree(dim, kappa, embedder, source_key)
             self._recover()
@@ -94,7 +95,7 @@ class FieldStore:
     def kappa(self) -> float:
         """Concentration of the kernel."""
         with self._mirror.reading():
-            return Field(1).kappa if self.dim is None else self._mirror.field.kappa
+            return self._mirror.kappa
 
     @property
     def tau(self) -> float:
@@ -211,6 +212,7 @@ class FieldStore:
         per: str | None = None,
         reach: float | None = None,
         min_score: float | None = None,
+        exact: bool = False,
     ) -> list[Hit]:
         """The live records that answer a query, best first, at most k.
 
@@ -220,13 +222,21 @@ class FieldStore:
         the cosine from which they are near (default `tau`); per: a metadata key of which each value answers once, such
         as the source. Attractor lists may be shorter than k; they are never filled up.
         min_score: leave out lower scores.
-        Every answer is exact: all live points are scored.
+        exact: score every live point, and use no index; so far there is none, and every answer is exact.
         Raises ValueError for k < 1, an unknown `by`, an option of another mode, or a vector without a direction.
         """
-        if np.ndim(vector) != 1:
-            raise ValueError(f"search takes one query, (dim,), not {np.shape(vector)}; search_many takes a matrix")
+        if len(shape := arguments.shape_of(vector, "query")) != 1:
+            raise ValueError(f"search takes one query, (dim,), not {shape}; search_many takes a matrix")
         return self.search_many(
-            np.asarray(vector)[None], k, where=where, by=by, smooth=smooth, per=per, reach=reach, min_score=min_score
+            np.asarray(vector)[None],
+            k,
+            where=where,
+            by=by,
+            smooth=smooth,
+            per=per,
+            reach=reach,
+            min_score=min_score,
+            exact=exact,
         )[0]
 
     def search_many(
@@ -240,15 +250,18 @@ class FieldStore:
         per: str | None = None,
         reach: float | None = None,
         min_score: float | None = None,
+        exact: bool = False,
     ) -> list[list[Hit]]:
         """`search` for every row of vectors, (q, dim): one list of hits each, all of one state of the store."""
-        arguments.check_search(k, by, smooth, per, reach, min_score)
+        arguments.check_search(k, by, smooth, per, reach, min_score, exact)
+        if len(shape := arguments.shape_of(vectors, "queries")) != 2:
+            raise ValueError(f"search_many takes queries (q, dim), not {shape}; search takes one")
         condition = None if where is None else Filter(where)
         mirror = self._mirror
         with mirror.reading():
+            queries = unit_rows(vectors, mirror.dim or shape[1], what="query")
             if mirror.dim is None:
-                return [[] for _ in np.asarray(vectors)]  # empty, and of no dimension yet
-            queries = unit_rows(vectors, mirror.dim, what="query")
+                return [[] for _ in queries]  # empty, and of no dimension yet
             rank = answers.ranker(mirror, k, condition, by, smooth, per, reach)
         rankings = [rank(query) for query in queries]  # other threads may write meanwhile
         with mirror.reading():
@@ -291,6 +304,7 @@ class FieldStore:
         """Ids of live records (forgotten: of the forgotten ones instead), sorted: at most limit, after that id."""
         condition = None if where is None else Filter(where)
         arguments.check_limit(limit)
+        arguments.check_words(after, what="after")
         with self._mirror.reading() as database:
             if forgotten:
                 chosen = {known.sum.point for known in self._mirror.forgotten(condition)}
@@ -402,8 +416,9 @@ class FieldStore:
     def entries(self, after: int = -1, limit: int | None = None) -> Iterator[Entry]:
         """The ledger, oldest first: at most limit entries behind position after."""
         arguments.check_limit(limit)
-        with self._mirror.reading():
-            rows = list(self._mirror.folder.database.entries(after + 1, -1 if limit is None else limit))
+        arguments.check_position(after)
+        with self._mirror.reading() as database:
+            rows = list(database.entries(after + 1, -1 if limit is None else limit))
             return iter([answers.entry(self._mirror, point, Leaf.decode(data)) for point, data in rows])
 
     def verify(self) -> list[str]:
@@ -458,8 +473,7 @@ class FieldStore:
             return
         with mirror.writing() as database:
             vectors = mirror.folder.vectors(mirror.dim)
-            if orphans := vectors.orphans(database.points()):
-                vectors.zero(orphans)
+            vectors.discard(database.points())
             if not database.erasing():
                 return
             try:
@@ -478,5 +492,8 @@ def _read_key(path: str | os.PathLike[str] | None, store: Path | None) -> bytes 
     if store is not None and Path(path).resolve().is_relative_to(store.resolve()):
         raise ValueError(f"the signing key '{path}' lies inside the store; keep it elsewhere")
     key = Path(path).read_bytes()
-    check_key(key)
+    try:
+        check_key(key)
+    except ValueError as error:
+        raise ValueError(f"the signing key '{path}' cannot be used: {error}") from None
     return key

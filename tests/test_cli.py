@@ -105,10 +105,11 @@ def test_ids_prints_nothing_at_all_where_there_are_none(run, notes):
     assert well(notes)
 
 
-def test_get_prints_id_metadata_and_text_of_a_record_a_line(run, notes):
+def test_get_prints_a_record_a_line_as_json(run, notes):
     status, (first, second), err = run("get", notes)
     assert (status, err) == (0, "")
-    assert (first.split("\t")[::2], second) == (["a", "one"], "b\t{}\ttwo")
+    assert json.loads(first)["text"] == "one"
+    assert json.loads(second) == {"id": "b", "text": "two", "metadata": {}, "weight": 1.0}
     assert run("get", notes, "b", "a", "b") == (0, [second, first], "")
 
 
@@ -116,7 +117,7 @@ def test_metadata_is_printed_so_that_json_reads_it_back(run, notes):
     with FieldStore(notes) as store:
         store.update("a", metadatas={"k": [True, None, "it's"]})
     _, (line,), _ = run("get", notes, "a")
-    assert json.loads(line.split("\t")[1]) == {"k": [True, None, "it's"]}
+    assert json.loads(line)["metadata"] == {"k": [True, None, "it's"]}
     assert well(notes)
 
 
@@ -126,9 +127,8 @@ def test_a_record_stays_on_its_line_whatever_its_text_holds(run, notes, text):
         store.update("a", texts=[text])
     status, lines, _ = run("get", notes, "a", "b")
     assert (status, len(lines)) == (0, 2)
-    assert [line.count("\t") for line in lines] == [2, 2]
-    assert "\x1b" not in lines[0]
-    assert not lines[0].endswith("None")
+    assert lines[0].isprintable()
+    assert json.loads(lines[0])["text"] == text
     assert well(notes)
 
 

@@ -133,6 +133,20 @@ def test_a_plain_step_would_leap_over_a_repeller_and_the_safeguarded_one_does_no
     assert leapt > 10
 
 
+def test_a_step_that_stays_within_a_bandwidth_is_shortened_too_when_phi_would_drop_at_its_end():
+    """A repeller so strong and so far that it is hardly felt at the start, and rules one bandwidth further on."""
+    kappa = 200.0
+    sigma = kappa**-0.5
+    field = Field(2, kappa=kappa)
+    field.add([[math.cos(sigma), math.sin(sigma)], [0.0, 1.0]], [1.0, -1e-3 * math.exp(kappa)])
+    start, full = np.array([1.0, 0.0]), field.points[0]
+    assert field.evaluate(full)[0] < 0 < field.evaluate(start)[0]
+    phi = field.evaluate(steps_of(field, start))
+    assert len(phi) > 1
+    assert (np.diff(phi) >= -1e-12 * phi[:-1]).all()
+    assert phi[-1] > phi[0]
+
+
 # -- the bound ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,7 @@
-# The engine at its edges: what it refuses, odd shapes, extreme numbers, views and threads.
+# The engine at its edges: what it refuses, odd shapes, extreme numbers.
 """A refused call changes nothing, and nothing that is accepted ends in nan or infinity."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import numpy as np
 import pytest
@@ -158,7 +156,9 @@ def test_vectors_of_any_length_and_type_become_the_same_unit_rows(rng):
     rows = unit_rows(rng.normal(size=(40, 7)), 7)
     assert np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1).max() < 2e-7
     assert np.array_equal(unit_rows(rows, 7), rows)  # to the bit, however often
-    assert np.array_equal(unit_rows(rows.astype(np.float64).tolist(), 7), rows)
+    nearly = rows * np.float32(1 + 2e-7)  # as unit as float32 arithmetic may leave a row
+    assert np.array_equal(unit_rows(nearly.astype(np.float64).tolist(), 7), nearly)
+    assert not np.array_equal(nearly, rows)
     for scale in (1e-3, 3.0, 1e30):
         np.testing.assert_allclose(unit_rows(rows * np.float64(scale), 7), rows, atol=1e-7)
     assert unit_rows([3, 0, 4], 3).tolist() == [[np.float32(0.6), 0.0, np.float32(0.8)]]
@@ -225,83 +225,3 @@ def test_an_empty_field_answers_nothing_and_no_places_give_no_values():
     assert field.evaluate(np.empty((0, 4))).shape == (0,)
     assert field.gradient(np.empty((0, 4))).shape == (0, 4)
     assert len(field.nearest(np.ones(4), 3).points) == len(field.attractors(np.ones(4), 3, groups=[]).points) == 0
-
-
-# -- views and threads -------------------------------------------------------------------------------------------------
-
-
-def same_answers(field, other, query):
-    return (
-        np.array_equal(field.evaluate(query), other.evaluate(query))
-        and np.array_equal(field.nearest(query, 9).points, other.nearest(query, 9).points)
-        and np.array_equal(field.nearest(query, 9).scores, other.nearest(query, 9).scores)
-    )
-
-
-@pytest.mark.parametrize("weight", [0.0, 3.0, -1.0])
-@pytest.mark.parametrize("asked_before", [True, False])
-def test_a_view_sees_later_weights(rng, weight, asked_before):
-    field = field_of(naive.clustered(rng, 30, 6))
-    seen, query = field.view(), field.points[4]
-    if asked_before:
-        seen.nearest(query, 9)
-    field.reweight([3, 4], weight)
-    assert same_answers(seen, field, query)
-    field.reweight([3, 4], 1.0)
-    assert same_answers(seen, field, query)
-
-
-def test_a_view_sees_no_new_points_but_the_later_weights_of_its_own(rng):
-    vectors = naive.clustered(rng, 30, 6)
-    field = field_of(vectors[:20])
-    seen = field.view()
-    field.add(vectors[20:])
-    assert len(seen) == 20
-    assert same_answers(seen, field_of(vectors[:20]), vectors[25])
-    field.reweight([3, 4], 0.0)
-    assert same_answers(seen, field_of(vectors[:20], np.where(np.isin(np.arange(20), [3, 4]), 0.0, 1.0)), vectors[4])
-
-
-CHANGES = {
-    "kappa": lambda view: setattr(view, "kappa", 30.0),
-    "add": lambda view: view.add(np.ones(6)),
-    "reweight": lambda view: view.reweight(0, 0.0),
-    "mount": lambda view: view.mount(np.concatenate([view.points, view.points])),
-    "a write to its weights": lambda view: view.weights.__setitem__(0, 0.0),
-    "a write to its points": lambda view: view.points.__setitem__(0, 0.0),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_view_refuses_changes(field, change):
-    seen = field.view()
-    points, weights = field.points.copy(), field.weights.copy()
-    with pytest.raises(ValueError, match=r"view|read-only"):
-        change(seen)
-    assert np.array_equal(field.points, points)
-    assert np.array_equal(field.weights, weights)
-    assert len(seen) == len(field) == 30
-    assert seen.kappa == field.kappa == 20.0
-
-
-def test_eight_threads_at_once_get_the_answers_of_one(rng):
-    vectors, weights = naive.clustered(rng, 300, 24), rng.choice([1.0, 2.0, 0.4, -0.3], size=300)
-    queries, together = naive.spread(rng, 12, 24), Barrier(8)
-
-    def everything(field):
-        found = []
-        for query in queries:
-            near, shown = field.nearest(query, 10, smooth=True), field.attractors(query, 10)
-            found += [near.points, near.scores, near.shares, shown.points, shown.scores, shown.shares]
-            found += [field.evaluate(query), field.gradient(query), field.ascend(query).place]
-        return found
-
-    alone, shared = everything(field_of(vectors, weights)), field_of(vectors, weights)
-
-    def at_once(_):
-        together.wait()
-        return everything(shared)
-
-    with ThreadPoolExecutor(8) as threads:
-        for found in threads.map(at_once, range(8)):
-            assert all(np.array_equal(*pair) for pair in zip(found, alone, strict=True))

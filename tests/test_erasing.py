@@ -3,9 +3,9 @@
 import apsw
 import numpy as np
 import pytest
-from tests.embedder import embed
 
 from fieldstore import ErasePending, FieldStore, LeftoversFound, UnknownRecord, erasure, verify_certificate
+from tests.embedder import embed
 
 SECRET = (
     "Mrs Ingeborg Vanterpool of 14 Larkspur Lane is allergic to hazelnuts and pays on the third of the month. " * 40
@@ -194,6 +194,32 @@ def test_the_search_for_leftovers_finds_every_needle_at_every_offset(tmp_path, r
         before = rng.bytes(int(rng.integers(0, 50_000)))
         (tmp_path / f"f{number}").write_bytes(before + needle + rng.bytes(3))
         expected.add((number, f"f{number}", len(before)))
-    found = search_folder(tmp_path, [*wanted, rng.bytes(32)])
+    found = search_folder(tmp_path, [*wanted, rng.bytes(32)], everywhere="")
     assert set(found.found) == expected
     assert found.files == 40
+
+
+def test_boilerplate_that_many_records_share_hides_no_leftover(tmp_path, rng):
+    plate = "All rights reserved by nobody in particular, no part may be kept. "[:64]
+    secret = " ".join(rng.bytes(4).hex() for _ in range(60))
+    folder = tmp_path / "s"
+    with FieldStore(folder, kappa=20.0) as store:
+        store.add(
+            rng.normal(size=(11, 8)),
+            ids=[f"r{i}" for i in range(11)],
+            texts=[plate + secret, *(plate * 12_000 + str(i) for i in range(10))],
+        )
+        (folder / "zz-planted").write_text(secret)
+        with pytest.raises(LeftoversFound, match="zz-planted"):
+            store.erase("r0")
+
+
+def test_a_search_that_was_cut_short_gives_no_certificate(tmp_path, monkeypatch):
+    from fieldstore.storage.folder import Folder
+    from fieldstore.storage.leftovers import Search
+
+    with FieldStore(tmp_path / "s") as store:
+        fill(store)
+        monkeypatch.setattr(Folder, "search", lambda *_: Search(1, 1, [], complete=False))
+        with pytest.raises(LeftoversFound, match="more places than can be told apart"):
+            store.erase("note-1")

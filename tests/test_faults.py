@@ -166,3 +166,27 @@ def test_a_network_file_system_is_refused(tmp_path, monkeypatch):
     with pytest.raises(NotAStore, match="nfs4"):
         FieldStore(tmp_path / "s")
     assert not (tmp_path / "s").exists()
+
+
+def test_a_refused_first_add_fixes_no_dimension_and_leaves_no_row(tmp_path, rng, disk):
+    with FieldStore(tmp_path / "s", files=disk) as store:
+        disk.calls["resize"] = 0
+        with pytest.raises(WriteFailed):
+            store.add(rng.normal(size=(3, DIM)))
+        disk.calls.clear()
+        assert store.dim is None
+        store.add(rng.normal(size=(3, 5)), ids=["a", "b", "c"])
+        assert (store.dim, store.count(), store.verify()) == (5, 3, [])
+
+
+def test_the_rows_of_a_refused_add_are_cleared_at_once(store, rng, monkeypatch):
+    from fieldstore.storage.database import Database
+
+    def refuse(*_):
+        raise WriteFailed("injected")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Database, "append", refuse)
+        with pytest.raises(WriteFailed):
+            store.add(rng.normal(size=(3, DIM)))
+    assert store.verify() == []  # no row beyond the last point holds anything

@@ -160,3 +160,23 @@ def test_threads_add_forget_and_search_one_store_together(store, rng):
     assert failures == []
     assert store.count() == 10 + 8 * 10
     assert store.verify() == []
+
+
+def test_a_search_overtaken_by_a_forget_still_gives_as_many_as_are_live(store, rng, monkeypatch):
+    """The ranking is made without the lock; what was forgotten meanwhile is replaced, not just left out."""
+    from fieldstore.engine.field import Field
+
+    vectors = rng.normal(size=(6, DIM))
+    store.add(vectors, ids=[f"r{i}" for i in range(6)])
+    nearest, overtaken = Field.nearest, []
+
+    def slow(self, *args, **kwargs):
+        ranking = nearest(self, *args, **kwargs)
+        if not overtaken:
+            overtaken.append(store.forget("r2"))
+        return ranking
+
+    monkeypatch.setattr(Field, "nearest", slow)
+    hits = store.search(vectors[2], 3)
+    assert len(hits) == 3
+    assert "r2" not in [hit.id for hit in hits]

@@ -23,6 +23,7 @@ _REACH = 0.735  # tau as a share of the room an embedder leaves; measured on Cra
 _POOL = 100  # candidates a ranking is made from
 _SMOOTH_POOL = 50  # of which smoothing reorders the first
 _ROUNDING = 1e-6  # error of a float32 cosine
+_PLURAL = {"vector": "vectors", "query": "queries", "place": "places"}
 _NO_MASK = np.empty(0, np.bool_)
 _NO_GROUPS = np.empty(0, np.int64)
 
@@ -81,25 +82,19 @@ class Field:
         if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or dim < 1:
             raise ValueError(f"dim must be a whole number of at least 1, not {dim!r}")
         self.dim = int(dim)
-        self._kappa = checked_kappa(kappa)
-        self._points: FloatRows = np.empty((0, self.dim), np.float32)
-        self._weights = np.empty(0)
-        self._offsets: NDArray[np.float64] | None = np.empty(0)  # None: to be worked out again
-        self._repelled = False  # whether any weight was ever negative
-        self._is_view = False
-        # The arrays above are the first n of these, which double when they are full, so that adding one costs one.
-        self._rows_room, self._weights_room, self._offsets_room = self._points, self._weights, np.empty(0)
+        self._arrays = _Arrays(self.dim, checked_kappa(kappa))
+        self._count: int | None = None  # of a view: how many of the points it has
 
     @property
     def kappa(self) -> float:
         """Concentration, 1 / bandwidth**2."""
-        return self._kappa
+        return self._arrays.kappa
 
     @kappa.setter
     def kappa(self, kappa: float) -> None:
         self._check_changeable()
-        self._kappa = checked_kappa(kappa)
-        self._offsets = None
+        self._arrays.kappa = checked_kappa(kappa)
+        self._arrays.offsets = None
 
     @property
     def tau(self) -> float:
@@ -109,17 +104,17 @@ class Field:
 
     def __len__(self) -> int:
         """Number of points, those of weight 0 included."""
-        return len(self._points)
+        return len(self._arrays.points) if self._count is None else self._count
 
     @property
     def points(self) -> FloatRows:
         """(n, dim) float32, unit length; read-only."""
-        return _sealed(self._points)
+        return _sealed(self._arrays.points[: len(self)])
 
     @property
     def weights(self) -> NDArray[np.float64]:
         """(n,) float64: the net weights, in copies; read-only."""
-        return _sealed(self._weights)
+        return _sealed(self._arrays.weights[: len(self)])
 
     # -- changing ------------------------------------------------------------------------------------------------------
 
@@ -132,12 +127,12 @@ class Field:
         rows = unit_rows(vectors, self.dim)
         added = np.arange(len(self), len(self) + len(rows))
         values = _checked_weights(weights, len(added))
-        end = len(self) + len(rows)
-        if self._points.base is not self._rows_room:  # they were mounted from elsewhere
-            self._rows_room = self._points.copy()
-        self._rows_room = _with_room(self._rows_room, end)
-        self._rows_room[len(self) : end] = rows
-        self.mount(self._rows_room[:end])
+        arrays, end = self._arrays, len(self) + len(rows)
+        if arrays.points.base is not arrays.rows:  # they were mounted from elsewhere
+            arrays.rows = arrays.points.copy()
+        arrays.rows = _with_room(arrays.rows, end)
+        arrays.rows[len(self) : end] = rows
+        self.mount(arrays.rows[:end])
         self.reweight(added, values)
         return added
 
@@ -153,15 +148,13 @@ class Field:
             raise ValueError(f"{len(points)} rows cannot stand for the {len(self)} points already here")
         if not points.flags.c_contiguous:
             raise ValueError("rows must be contiguous")
-        before, count = len(self), len(points)
-        self._weights_room = _with_room(self._weights_room, count)
-        self._weights_room[before:count] = 0.0
-        self._weights = self._weights_room[:count]
-        if self._offsets is not None:
-            self._offsets_room = _with_room(self._offsets_room, count)
-            self._offsets_room[before:count] = -np.inf
-            self._offsets = self._offsets_room[:count]
-        self._points = points
+        arrays, before, count = self._arrays, len(self), len(points)
+        arrays.weights = _with_room(arrays.weights, count)
+        arrays.weights[before:count] = 0.0
+        if arrays.offsets is not None:
+            arrays.offsets = _with_room(arrays.offsets, count)
+            arrays.offsets[before:count] = -np.inf
+        arrays.points = points
 
     def reweight(self, points: ArrayLike, weights: ArrayLike) -> None:
         """Set the net weights of points: numbers (m,), weights (m,) or one for all, finite, in copies.
@@ -172,24 +165,22 @@ class Field:
         chosen = np.atleast_1d(np.asarray(points, dtype=np.int64))
         values = _checked_weights(weights, len(chosen))
         self._check_points(chosen)
-        self._repelled |= bool((values < 0).any())
-        self._weights[chosen] = values
-        if self._repelled:
-            self._offsets = None  # a repeller dims its whole neighbourhood
-        elif self._offsets is not None:
-            self._offsets[chosen] = _log_weights(values) / self.kappa
+        arrays = self._arrays
+        arrays.repelled |= bool((values < 0).any())
+        arrays.weights[chosen] = values
+        if arrays.repelled:
+            arrays.offsets = None  # a repeller dims its whole neighbourhood
+        elif arrays.offsets is not None:
+            arrays.offsets[chosen] = _log_weights(values) / self.kappa
 
     def view(self) -> "Field":
-        """This field as it stands, to be read only, at no cost: the arrays are shared, not copied.
+        """This field, to be looked at and not changed, at no cost: nothing is copied.
 
-        For a query in one thread while another thread changes the field: a view has no new points, and a weight set
-        after it was taken may or may not show in it. Every change of a view is refused with a ValueError.
+        It feels every weight that is set later, but no point that is added later: so one thread can query it with
+        masks and groups of its length while another adds. Every change of it is refused with a ValueError.
         """
-        seen = Field(self.dim, kappa=self.kappa)
-        seen._is_view = True
-        seen._points = self._points
-        seen._weights = _sealed(self._weights)
-        seen._offsets = _sealed(self._current_offsets())
+        seen = Field(self.dim)
+        seen._arrays, seen._count = self._arrays, len(self)
         return seen
 
     # -- finding -------------------------------------------------------------------------------------------------------
@@ -207,7 +198,7 @@ class Field:
         shares = _shares(scores, self.kappa)
         if smooth:
             head = slice(0, _SMOOTH_POOL)
-            scores[head] = loops.smoothed(scores[head], loops.gram(_sealed(self._points), chosen[head]), self.kappa)
+            scores[head] = loops.smoothed(scores[head], loops.gram(self.points, chosen[head]), self.kappa)
             order = np.concatenate(
                 [np.argsort(-scores[head], kind="stable"), np.arange(_SMOOTH_POOL, len(scores))]
             ).astype(np.int64)[:k]
@@ -235,7 +226,7 @@ class Field:
         reach = self.tau if reach is None else checked_reach(reach)
         chosen, scores, cosines = self._candidates(self._query(query), _checked_k(k), allowed)
         shares = _shares(scores, self.kappa)
-        between = loops.gram(_sealed(self._points), chosen)
+        between = loops.gram(self.points, chosen)
         related = _NO_GROUPS if checked_groups is None else checked_groups[chosen]
         owner = loops.absorb(between, related, reach - _ROUNDING)
         shown = np.flatnonzero(owner == np.arange(len(owner)))
@@ -259,12 +250,12 @@ class Field:
         of it (field-semantics, 7). Raises ValueError for an unknown point.
         """
         self._check_points(np.array([point]))
-        others = self.view()
-        weights = self._weights.copy()
+        weights = self.weights.copy()
         weights[point] = 0.0
-        others._weights = _sealed(weights)
-        others._kappa, others._offsets = 2.5 * self.kappa, None
-        place = self._points[point]
+        others = Field(self.dim, kappa=2.5 * self.kappa)
+        others.mount(self.points)
+        others.reweight(np.arange(len(self)), weights)
+        place = self.points[point]
         copies = float(others.evaluate(place)[0])
         found = others.nearest(place, k)
         shares = np.exp(others.kappa * (found.scores - 1.0)) / copies if copies > 0 else found.shares
@@ -278,7 +269,7 @@ class Field:
         if allowed is not None and mask.shape != (len(self),):
             raise ValueError(f"the mask has {mask.shape} items, this field has {len(self)} points")
         _announce_compiling()
-        points, offsets = _sealed(self._points), _sealed(self._current_offsets())
+        points, offsets = self.points, self._offsets()
         pool = min(max(_POOL, 3 * k), len(points))
         if pool == 0:
             return np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32)
@@ -309,7 +300,7 @@ class Field:
         """Gradient of phi on the sphere, kappa (h - <h, x> x), at each place x: (q, dim), copies / radian."""
         where = unit_places(places, self.dim)
         _announce_compiling()
-        tops, pulls = loops.pull_at(where, *self._arrays(), self.kappa)
+        tops, pulls = loops.pull_at(where, self.points, self.weights, self.kappa)
         tangent = pulls - (pulls * where).sum(axis=1, keepdims=True) * where
         slopes: NDArray[np.float64] = self.kappa * tangent * _kernel(tops, self.kappa)[:, None]
         return slopes
@@ -323,15 +314,15 @@ class Field:
         """
         place = unit_places(start, self.dim)[0]
         local, outside = self._local(place, _checked_k(candidates))
-        rows, weights = _sealed(self._points[local]), _sealed(self._weights[local])
+        rows, weights = _sealed(self.points[local]), _sealed(self.weights[local])
         end, steps, settled = loops.climb(place, rows, weights, self.kappa, 300, 1e-5)
         (top,), (plus,), (minus,) = loops.field_at(end[None], rows, weights, self.kappa)
         angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
         bound = 0.0
         if len(outside):
-            nearest = float(np.clip((self._points[outside].astype(np.float64) @ place).max(), -1.0, 1.0))
+            nearest = float(np.clip((self.points[outside].astype(np.float64) @ place).max(), -1.0, 1.0))
             closest = math.cos(max(0.0, math.acos(nearest) - angle))
-            bound = float(np.abs(self._weights[outside]).sum() * math.exp(self.kappa * (closest - 1.0)))
+            bound = float(np.abs(self.weights[outside]).sum() * math.exp(self.kappa * (closest - 1.0)))
         phi = float((plus - minus) * math.exp(self.kappa * (top - 1.0)))
         return Ascent(end, phi, int(steps), bool(settled), self._rate(end, rows, weights), bound)
 
@@ -348,11 +339,11 @@ class Field:
 
     def _local(self, place: NDArray[np.float64], m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Numbers of the m points of largest |w| K at place, all repellers among them; and of the others that weigh."""
-        weighted = np.flatnonzero(self._weights)
+        weighted = np.flatnonzero(self.weights)
         if not len(weighted):
             raise ValueError("the field has no weighted point; there is nothing to ascend")
-        weights = self._weights[weighted]
-        strength = self._points[weighted].astype(np.float64) @ place + np.log(np.abs(weights)) / self.kappa
+        weights = self.weights[weighted]
+        strength = self.points[weighted].astype(np.float64) @ place + np.log(np.abs(weights)) / self.kappa
         strength[weights < 0] = np.inf
         order = np.argsort(-strength, kind="stable")
         keep = max(m, int((weights < 0).sum()))
@@ -364,12 +355,12 @@ class Field:
         where = unit_places(places, self.dim)
         _announce_compiling()
         parts: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] = loops.field_at(
-            where, *self._arrays(), self.kappa
+            where, self.points, self.weights, self.kappa
         )
         return parts
 
     def _check_changeable(self) -> None:
-        if self._is_view:
+        if self._count is not None:
             raise ValueError("this is a view of a field; nothing was changed. Change the field it was taken from")
 
     def _check_points(self, points: NDArray[np.int64]) -> None:
@@ -389,18 +380,34 @@ class Field:
             raise ValueError(f"groups have {numbers.shape} items, this field has {len(self)} points")
         return numbers
 
-    def _current_offsets(self) -> NDArray[np.float64]:
-        """ln(effective weight) / kappa by point, -inf for those that never answer."""
-        if self._offsets is None:
-            effective = self._weights
-            if (self._weights < 0).any():
-                effective = loops.damped(*self._arrays(), self.kappa)
-            self._offsets = self._offsets_room = _log_weights(effective) / self.kappa
-        return self._offsets
+    def _offsets(self) -> NDArray[np.float64]:
+        """(n,) ln(effective weight) / kappa by point, -inf for those that never answer; read-only."""
+        arrays = self._arrays
+        offsets = arrays.offsets
+        if offsets is None:
+            weights = arrays.weights[: len(arrays.points)]
+            if (weights < 0).any():
+                weights = loops.damped(_sealed(arrays.points), _sealed(weights), self.kappa)
+            offsets = arrays.offsets = _log_weights(weights) / self.kappa
+        return _sealed(offsets[: len(self)])
 
-    def _arrays(self) -> tuple[FloatRows, NDArray[np.float64]]:
-        """Points and weights as loops take them: read-only, so that mapped and ordinary arrays compile to one loop."""
-        return _sealed(self._points), _sealed(self._weights)
+
+class _Arrays:
+    """What a field and its views share. The arrays may be longer than the field: they double when they are full.
+
+    points (n, dim) float32, as mounted; rows: of a field that was added to, the array that points is the first n of.
+    weights (>= n,) float64; offsets (>= n,) float64, None = to be worked out again. repelled: one was negative once.
+    """
+
+    __slots__ = ("kappa", "offsets", "points", "repelled", "rows", "weights")
+
+    def __init__(self, dim: int, kappa: float) -> None:
+        self.kappa = kappa
+        self.rows: FloatRows = np.empty((0, dim), np.float32)
+        self.points = self.rows
+        self.weights = np.empty(0)
+        self.offsets: NDArray[np.float64] | None = np.empty(0)
+        self.repelled = False
 
 
 def mean_cosine(rows: FloatRows) -> float:
@@ -478,16 +485,16 @@ def _checked_rows(vectors: ArrayLike, dim: int, what: str) -> NDArray[np.float64
     try:
         given: NDArray[Any] = np.asarray(vectors)
     except ValueError:
-        raise ValueError(f"{what}s must be rows of {dim} numbers each; these rows differ in length") from None
+        raise ValueError(f"{_PLURAL[what]} must be rows of {dim} numbers each; these rows differ in length") from None
     if given.dtype.kind not in "fiu":
-        raise ValueError(f"{what}s must be real numbers, not {given.dtype}")
+        raise ValueError(f"{_PLURAL[what]} must be real numbers, not {given.dtype}")
     rows = np.atleast_2d(given).astype(np.float64)
     if given.ndim not in (1, 2):
-        raise ValueError(f"{what}s must be (n, {dim}) or ({dim},), not {given.shape}")
+        raise ValueError(f"{_PLURAL[what]} must be (n, {dim}) or ({dim},), not {given.shape}")
     if given.size == 0 and given.shape[0] == 0:
         return np.empty((0, dim))
     if rows.shape[1] != dim:
-        raise ValueError(f"{what}s have {rows.shape[1]} dimensions, this field has {dim}")
+        raise ValueError(f"{_PLURAL[what]} have {rows.shape[1]} dimensions, this field has {dim}")
     for wrong, name in ((~np.isfinite(rows).all(axis=1), "NaN or infinity"), (~rows.any(axis=1), "only zeros")):
         if wrong.any():
             raise ValueError(f"{what} {int(wrong.argmax())} of {len(rows)} holds {name}; it has no direction")

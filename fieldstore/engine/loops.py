@@ -286,7 +286,7 @@ def damped(points, weights, kappa):
             continue
         for p in range(points.shape[0]):
             if weights[p] > 0.0:
-                away = 1.0 - np.float64(_dot32(points[p], points[r]))
+                away = 1.0 - float(_dot32(points[p], points[r]))
                 if away < _ROUNDING:
                     away = 0.0  # an exact copy, whatever the rounding of its cosine
                 effective[p] += weights[r] * np.exp(-kappa * away)

@@ -71,30 +71,20 @@ class Database:
     """One connection. path None = in memory. timeout: seconds to wait where SQLite is busy."""
 
     def __init__(self, files: Files, path: Path | None, timeout: float) -> None:
-        """Raises NotAStore or UnsupportedFormat for a file that is something else, before anything is written."""
+        """Opens or creates the file; `refuse_foreign` has looked at it before. Raises NotAStore where it cannot."""
         self._path = path
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        vfs = None if path is None else files.vfs
         try:
-            self._connection = apsw.Connection(
-                ":memory:" if path is None else str(path), flags=flags, vfs=None if path is None else files.vfs
-            )
-            self._connection.set_busy_timeout(int(timeout * 1000))
-            self._check_format()
-            self._configure()
-        except (apsw.NotADBError, apsw.CorruptError, StoreDamaged) as error:
-            raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
+            self._connection = apsw.Connection(":memory:" if path is None else str(path), flags=flags, vfs=vfs)
         except apsw.CantOpenError as error:
             raise NotAStore(f"'{path}' cannot be opened ({error})") from None
-
-    def _check_format(self) -> None:
-        application, version = self._one("PRAGMA application_id"), self._one("PRAGMA user_version")
-        if application == _APPLICATION and version > FORMAT:
-            raise UnsupportedFormat(
-                f"'{self._path}' has the format {version}, this fieldstore reads up to {FORMAT}; it was left as it is. "
-                "Install a newer fieldstore"
-            )
-        if application != _APPLICATION and self._one("SELECT count(*) FROM sqlite_schema"):
-            raise NotAStore(f"'{self._path}' is a database of something else; it was left as it is")
+        try:
+            self._connection.set_busy_timeout(int(min(timeout * 1000, 2**31 - 1)))
+            self._configure()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def _configure(self) -> None:
         """The settings that durability and erasing rest on; each is read back."""
@@ -375,6 +365,38 @@ class Database:
             _log.warning(
                 "the log of '%s' could not be folded in on closing; the next open does it: %s", self._path, error
             )
+
+
+def refuse_foreign(files: Files, path: Path) -> None:
+    """NotAStore or UnsupportedFormat unless this file is empty, or a database of ours; it is left as it is.
+
+    Looks without a trace: as an immutable file, or, where a log lies beside it, without a shared index or a checkpoint.
+    """
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        try:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE; SELECT count(*) FROM sqlite_schema").fetchall()
+        except apsw.BusyError:  # somebody has it open, and so the index is there already
+            connection.execute("PRAGMA locking_mode=NORMAL")
+    else:
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=files.vfs)
+    asked = "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"
+    try:
+        application, version, tables = (int(str(connection.execute(sql).fetchall()[0][0])) for sql in asked)
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
+    finally:
+        connection.close()
+    if application == _APPLICATION and version > FORMAT:
+        raise UnsupportedFormat(
+            f"'{path}' has the format {version}, this fieldstore reads up to {FORMAT}; it was left as it is. "
+            "Install a newer fieldstore"
+        )
+    if application != _APPLICATION and (application or tables):
+        raise NotAStore(f"'{path}' is a database of something else; it was left as it is")
 
 
 def _version(row: Sequence[Any]) -> Version:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldstore.errors import NotAStore
-from fieldstore.storage.database import Database
+from fieldstore.storage.database import Database, refuse_foreign
 from fieldstore.storage.files import Files
 from fieldstore.storage.leftovers import Search, search_folder
 from fieldstore.storage.lock import WriterLock, refuse_network_folder
@@ -20,26 +20,32 @@ _OWN = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _VECTORS, _LOCK}
 
 
 class Folder:
-    """path None = in memory. timeout: seconds to wait for another writer. facts: what a new store is.
+    """path None = in memory. timeout: seconds to wait for another writer. facts: what a new store is; None = make none.
 
     Raises NotAStore for a path that holds something else; it is left as it was.
     """
 
-    def __init__(self, path: Path | None, files: Files, timeout: float, facts: dict[str, Any]) -> None:
+    def __init__(self, path: Path | None, files: Files, timeout: float, facts: dict[str, Any] | None) -> None:
         self.path = path
         self._files = files
         self._lock: WriterLock | None = None
         self._vectors: Vectors | None = None
         if path is not None:
             _check_folder(path)
+            if facts is None and not (path / _DATABASE).exists():
+                raise NotAStore(f"there is no store '{path}'; nothing was created")
             if not path.exists():
                 files.make_folder(path)
             self._lock = WriterLock(files, path / _LOCK, timeout)
         database = None if path is None else path / _DATABASE
         try:
+            if database is not None and database.exists():
+                self._refuse_foreign(database)
             with nullcontext() if database is not None and database.exists() else self.writing():
                 self.database = Database(files, database, timeout)
             if not self.database.created:  # new, or its creation was interrupted
+                if facts is None:
+                    raise NotAStore(f"there is no store '{path}'; nothing was created")
                 with self.writing():
                     self.database.create(facts)
                     if path is not None:
@@ -48,6 +54,15 @@ class Folder:
             if self._lock is not None:
                 self._lock.close()
             raise
+
+    def _refuse_foreign(self, database: Path) -> None:
+        try:
+            refuse_foreign(self._files, database)
+        except NotAStore:
+            if not (database.parent / _LOCK).exists():
+                raise
+            with self.writing():  # it may have been looked at while another process was making it
+                refuse_foreign(self._files, database)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -61,6 +76,9 @@ class Folder:
 
     def vectors(self, dim: int) -> Vectors:
         """The vectors, opened when their dimension is known."""
+        if self._vectors is not None and self._vectors.dim != dim:  # of a first add that never came to be
+            self._vectors.close()
+            self._vectors = None
         if self._vectors is None:
             if self.path is None:
                 self._vectors = VectorMemory(dim)
@@ -71,7 +89,7 @@ class Folder:
 
     def search(self, needles: list[bytes]) -> Search:
         """Look for byte runs in every file."""
-        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles)
+        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles, everywhere=_VECTORS)
 
     def row_at(self, file: str, offset: int, dim: int) -> int | None:
         """The point whose row lies at this offset of the vectors; None for another file."""
@@ -85,6 +103,8 @@ class Folder:
 
 
 def _check_folder(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise NotAStore(f"'{path}' is a symbolic link to nowhere; nothing was created")
     if path.exists() and not path.is_dir():
         raise NotAStore(f"'{path}' is a file, not the directory of a store; it was left as it is")
     here = path if path.exists() else path.parent
@@ -92,8 +112,9 @@ def _check_folder(path: Path) -> None:
     if not path.exists():
         return
     names = {entry.name for entry in path.iterdir()}
-    if _DATABASE not in names and names - _OWN:
-        example = min(names - _OWN)
+    strange = names - {_LOCK}  # an interrupted creation leaves the lock at most, before there is a database
+    if _DATABASE not in names and strange:
+        example = min(strange)
         raise NotAStore(f"'{path}' is no store: it holds '{example}' and no {_DATABASE}; it was left as it is")
     links = [name for name in names & _OWN if (path / name).is_symlink()]
     if links:

@@ -18,7 +18,9 @@ Rows = NDArray[np.float32]
 
 
 class Vectors(Protocol):
-    """Rows by number."""
+    """Rows by number, of dim numbers each."""
+
+    dim: int
 
     def rows(self, count: int) -> Rows:
         """The first count rows, (count, dim), to be read only."""
@@ -36,6 +38,10 @@ class Vectors(Protocol):
         """Numbers of the rows beyond the first count that hold something, as a crashed add leaves them."""
         ...
 
+    def discard(self, count: int) -> None:
+        """Zero what lies beyond the first count rows: a refused or crashed add's."""
+        ...
+
     def close(self) -> None:
         """Let go of it."""
         ...
@@ -45,6 +51,7 @@ class VectorMemory:
     """Rows in memory."""
 
     def __init__(self, dim: int) -> None:
+        self.dim = dim
         self._rows = np.zeros((0, dim), np.float32)
 
     def rows(self, count: int) -> Rows:
@@ -68,6 +75,10 @@ class VectorMemory:
         """Rows beyond the first count that hold something."""
         return [count + int(row) for row in np.flatnonzero(self._rows[count:].any(axis=1))]
 
+    def discard(self, count: int) -> None:
+        """Zero what lies beyond."""
+        self._rows[count:] = 0.0
+
     def close(self) -> None:
         """Nothing to do: views may still be in use."""
 
@@ -78,7 +89,7 @@ class VectorFile:
     def __init__(self, files: Files, path: Path, dim: int) -> None:
         self._files = files
         self._path = path
-        self._dim = dim
+        self.dim = dim
         self._width = 4 * dim
         self._file = files.open(path)
         self._mapped: Rows = np.empty((0, dim), np.float32)
@@ -93,7 +104,7 @@ class VectorFile:
                     "Bring the file back from a backup"
                 )
             mapping = self._files.map(self._file, whole * self._width)
-            self._mapped = np.frombuffer(mapping, "<f4").reshape(whole, self._dim)
+            self._mapped = np.frombuffer(mapping, "<f4").reshape(whole, self.dim)
         return self._mapped[:count]
 
     def write(self, first: int, rows: Rows) -> None:
@@ -134,6 +145,11 @@ class VectorFile:
             padded = np.frombuffer(data.ljust(-(-len(data) // self._width) * self._width, b"\0"), np.uint8)
             held += [first + int(row) for row in np.flatnonzero(padded.reshape(-1, self._width).any(axis=1))]
         return held
+
+    def discard(self, count: int) -> None:
+        """Zero what lies beyond."""
+        if orphans := self.orphans(count):
+            self.zero(orphans)
 
     def close(self) -> None:
         """Close the file; views handed out stay readable."""
