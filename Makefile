@@ -40,7 +40,7 @@ lint: .venv/dev/.installed  ## ruff, mypy --strict and the import rules; changes
 	$(DEV) -m ruff check .
 	$(DEV) -m ruff format --check .
 	$(DEV) -m mypy
-	.venv/dev/bin/lint-imports
+	.venv/dev/bin/lint-imports --no-logo
 
 format: .venv/dev/.installed  ## let ruff format the code and mend what it can
 	$(DEV) -m ruff check --fix .

@@ -1,6 +1,6 @@
 # From point numbers and leaves to what a caller gets: hits, records, residuals, entries.
 #
-# Rule: inside `mirror.reading`, over rankings whose points are all `still_live`.
+# Rule: inside `mirror.reading`, and over rankings of that same state of the store.
 """The values the reading verbs return, filled in from the database."""
 
 from collections.abc import Callable
@@ -33,12 +33,6 @@ def ranker(
         return lambda query: field.nearest(query, k, allowed=allowed, smooth=smooth)
     groups = None if per is None else mirror.groups(per)
     return lambda query: field.attractors(query, k, allowed=allowed, groups=groups, reach=reach)
-
-
-def still_live(mirror: Mirror, ranking: Ranking) -> bool:
-    """Whether nothing that was ranked has been forgotten, superseded or erased in the meantime."""
-    points = np.concatenate([ranking.points, *(member.points for member in ranking.members)])
-    return bool((mirror.weights[points] > 0).all())
 
 
 def hits(mirror: Mirror, ranking: Ranking) -> list[Hit]:

@@ -11,13 +11,24 @@ from typing import Any
 import numpy as np
 
 from fieldstore import ledger
+from fieldstore.certificate import Certificate, verify_certificate
+from fieldstore.errors import FieldStoreError
 from fieldstore.ledger import Fold, Frontier, Kind, Leaf
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.folder import Folder
 
 
-def differences(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa: float) -> Iterator[str]:
+def differences(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa: float) -> list[str]:
     """What is wrong with a store. weights, kappa: as the engine in memory has them."""
+    found: list[str] = []
+    try:
+        found += _found(folder, weights, kappa)
+    except (FieldStoreError, ValueError, TypeError, AttributeError, KeyError) as error:
+        found.append(f"the database holds something that cannot be read, and the check ended there: {error!r}")
+    return found
+
+
+def _found(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa: float) -> Iterator[str]:
     database = folder.database
     yield from (f"database: {problem}" for problem in database.damage())
     fold = Fold()
@@ -42,6 +53,7 @@ def differences(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], 
     yield from _facts(database.facts(), fold, frontier, kappa)
     yield from _sums(dict(database.sums()), fold, weights)
     yield from _notes(folder, fold, notes)
+    yield from _certificates(folder, fold)
     yield from _contents(folder, fold, commitments)
 
 
@@ -71,9 +83,32 @@ def _sums(stored: dict[bytes, ledger.Sum], fold: Fold, weights: np.ndarray[Any, 
 
 
 def _notes(folder: Folder, fold: Fold, notes: dict[int, bytes]) -> Iterator[str]:
-    for seq, salt, actor, reason in folder.database.notes():
-        if seq not in notes or not hmac.compare_digest(notes[seq], ledger.note(salt, actor, reason)):
+    """Notes that are there must be those committed to; about points that were not erased they must be there."""
+    stored = {seq: ledger.note(salt, actor, reason) for seq, salt, actor, reason in folder.database.notes()}
+    gone = {known.point for known in fold.sums.values() if known.kind is Kind.ERASE}
+    for point, data in folder.database.entries():
+        leaf = Leaf.decode(data)
+        if leaf.seq in notes and leaf.seq not in stored and (point not in gone or leaf.kind is Kind.ERASE):
+            yield f"actor and reason of entry {leaf.seq} are missing"
+    for seq, said in stored.items():
+        if seq not in notes or not hmac.compare_digest(notes[seq], said):
             yield f"actor and reason of entry {seq} are not those the ledger committed to"
+
+
+def _certificates(folder: Folder, fold: Fold) -> Iterator[str]:
+    """Every finished erase must have its certificate, every certificate must hold and be about this ledger."""
+    database = folder.database
+    pending = {seq for _, seq in database.erasing()}
+    certified: set[int] = set()
+    for number, body in enumerate(database.certificates()):
+        wrong = verify_certificate(body)
+        yield from (f"certificate {number}: {difference}" for difference in wrong)
+        if not wrong:
+            erased = Certificate.from_json(body).body["erased"]
+            certified |= {one["seq"] for one in erased if database.leaf(one["seq"]).encode().hex() == one["leaf"]}
+    for known in fold.sums.values():
+        if known.kind is Kind.ERASE and known.seq not in certified | pending:
+            yield f"point {known.point} was erased, but no certificate says so"
 
 
 def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> Iterator[str]:

@@ -82,6 +82,8 @@ def verify_certificate(certificate: Certificate | str, public_key: str | bytes |
         except ValueError as error:
             return [str(error)]
     try:
+        if certificate.body["format"] != FORMAT:
+            return [f"it is of the format {certificate.body['format']!r}, not {FORMAT!r}"]
         return [*_wrong_statements(certificate.body), *_wrong_signature(certificate.body, public_key)]
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         return [f"the certificate is incomplete or misshapen: {error!r}"]

@@ -186,14 +186,16 @@ def begin_erase(mirror: Mirror, ids: list[str] | None, condition: Filter | None,
         live = [database.at(point).id for point in mirror.live_points(condition)]
         ids = [*live, *(known.id for known in mirror.forgotten(condition))]
     versions = [version for id in ids for version in database.versions(id)]
-    missing = set(ids) - {version.id for version in versions}
+    begun = database.erasing_ids()
+    missing = set(ids) - {version.id for version in versions} - begun
+    if not missing and not versions and begun & set(ids):
+        return  # asked for again: it only has to be finished
     if missing or not versions:
         name = f"record '{min(missing)}'" if missing else "record that matches"
         raise UnknownRecord(
             f"no {name} in {mirror.name}; nothing was erased. store.ids() and ids(forgotten=True) list them"
         )
-    points = [version.sum.point for version in versions]
-    erasure.check_words(mirror.folder, points, mirror.field.dim, words)
+    erasure.check_words(mirror.folder, [version.sum.point for version in versions], words)
     draft = mirror.draft(*words)
     entries = [(v.sum.point, draft.invert(Kind.ERASE, v.element, v.sum)) for v in versions]
     mirror.commit(draft, erasing=entries)

@@ -16,8 +16,8 @@ import numpy as np
 from fieldstore.certificate import Certificate, signed
 from fieldstore.errors import ErasePending, LeftoversFound
 from fieldstore.ledger import Tree
-from fieldstore.storage.folder import Folder
-from fieldstore.storage.leftovers import Search
+from fieldstore.storage.folder import DATABASE, Folder
+from fieldstore.storage.leftovers import Search, holders
 
 _SHORTEST = 16  # bytes: less is found by chance
 _PIECE, _STRIDE = 32, 64
@@ -28,29 +28,30 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     """Finish every erase that has begun, of which there is at least one; inside the writer's lock.
 
     remembered: needles of an earlier try in this process, added to and emptied here. Where content was deleted before a
-    crash, nothing is left to search for; the database is then rebuilt from what it still holds, and the certificate
-    says so.
-    Raises ErasePending when a reader of the database keeps old pages alive, LeftoversFound when a search still finds
-    bytes.
+    crash, nothing is left to search for: then the certificate says so, and rests on the database having been rebuilt
+    from what it still holds, and on there being no other file than the store's own.
+    Raises ErasePending when a reader of the database keeps old pages alive or the search cannot be made, LeftoversFound
+    when it finds something.
     """
     database = folder.database
     begun = database.erasing()
     points = [point for point, _ in begun]
     found, skipped = _needles(folder, points, dim)
-    interrupted = not remembered and any(database.content(point) is None for point in points)
+    searchable = bool(remembered) or all(database.content(point) is not None for point in points)
     remembered.update(found)
     needles = sorted(remembered)
     folder.vectors(dim).zero(points)
     with database.transaction():
         database.delete_content(points)
-    if interrupted:
-        database.vacuum()
+    database.vacuum()  # pages that were split or joined keep copies of old rows which deleting does not reach
     checkpoint = _truncated(folder, timeout)
     search, carriers, left = _look(folder, points, needles, dim)
+    if not searchable:
+        left |= set(folder.strangers())
     if left:
         raise LeftoversFound(
-            f"bytes of erased records stand in {', '.join(sorted(left))}; no certificate was issued. They are out "
-            "of every answer; call finish_erase() to try again"
+            f"bytes of erased records stand (or may) in {', '.join(sorted(left))}; no certificate was issued. The "
+            "records are out of every answer. Remove what holds them, and call finish_erase()"
         )
     leaves = [leaf for _, leaf in database.entries()]
     tree = Tree(leaves)
@@ -69,18 +70,19 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
         ],
         "method": {
             "vectors": "rows overwritten with zeros in place" + ("" if folder.path is None else " and synced"),
-            "database": f"rows deleted, SQLite {database.sqlite_version()}"
-            + (", rebuilt after an interruption" if interrupted else ""),
+            "database": f"rows deleted, file rebuilt from what it keeps, SQLite {database.sqlite_version()}",
             "secure_delete": database.secure_delete(),
             "checkpoint": None if folder.path is None else list(checkpoint),
         },
         "scan": {
             "files": search.files,
             "bytes": search.bytes,
+            "searched_for_content": searchable,
             "needles": len(needles),
-            "too_short_to_search": skipped,
+            "too_short_or_plain_to_search": skipped,
             "leftovers": 0,
-            "also_in_other_records": carriers,
+            "also_in_other_records": len({number for kind, number in carriers if kind == "record"}),
+            "also_in_notes_of_entries": sorted({number for kind, number in carriers if kind == "note"}),
         },
     }
     certificate = signed(body, key)
@@ -91,12 +93,19 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     return certificate
 
 
-def check_words(folder: Folder, points: Sequence[int], dim: int, words: Sequence[str | None]) -> None:
-    """ValueError when the words to be kept with an erase quote what it erases."""
-    needles, _ = _needles(folder, points, dim)
-    for word in words:
-        if word is not None and any(needle in word.encode() for needle in needles):
-            raise ValueError("actor or reason quotes what is to be erased, and would outlive it; nothing was erased")
+def check_words(folder: Folder, points: Sequence[int], words: Sequence[str | None]) -> None:
+    """ValueError when the words to be kept with an erase quote what it erases: 16 bytes of it, or an id of 6."""
+    for content in filter(None, map(folder.database.content, points)):
+        values = [content.id.encode(), (content.text or "").encode(), content.metadata.encode()]
+        for word in words:
+            said = b"" if word is None else word.encode()
+            runs = (said[i : i + _SHORTEST] for i in range(len(said) - _SHORTEST + 1))
+            named = len(values[0]) >= 6 and values[0] in said
+            if named or any(run in value for run in runs for value in values):
+                raise ValueError(
+                    "actor or reason quotes what is to be erased, and would outlive it; nothing was erased. Say it "
+                    "in other words"
+                )
 
 
 def _truncated(folder: Folder, timeout: float) -> tuple[int, int, int]:
@@ -128,8 +137,9 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[list[byte
         needles.add(content.salt)
         for value in (content.id, content.text or "", content.metadata):
             data = value.encode()
-            skipped += 0 < len(data) < _SHORTEST
-            needles.update(_telling(data[i : i + _PIECE]) for i in range(0, len(data), _STRIDE))
+            told = {_telling(data[i : i + _PIECE]) for i in range(0, len(data), _STRIDE)}
+            skipped += bool(data) and not any(len(piece) >= _SHORTEST for piece in told)
+            needles |= told
     return sorted(needle for needle in needles if len(needle) >= _SHORTEST), skipped
 
 
@@ -139,39 +149,32 @@ def _telling(piece: bytes) -> bytes:
     return piece if len(set(piece)) >= 4 else b""
 
 
-def _look(folder: Folder, points: Sequence[int], needles: list[bytes], dim: int) -> tuple[Search, int, set[str]]:
-    """Search, and once more after a VACUUM if something was found: what was searched, carriers, files with leftovers.
+def _look(
+    folder: Folder, points: Sequence[int], needles: list[bytes], dim: int
+) -> tuple[Search, set[tuple[str, int]], set[str]]:
+    """What was searched, what else holds needles (a record or a note, and its number), files with leftovers.
 
-    A hit that a kept record explains, by its row of the vectors or its content in the database, counts as a carrier.
+    A hit is explained by the vector of a point that was not erased, or by something that the database means to hold.
     """
-    search = folder.search(needles)
-    carriers, left = _attributed(folder, points, needles, search, dim)
-    if left:
-        folder.database.vacuum()
-        folder.database.checkpoint()
+    try:
         search = folder.search(needles)
-        carriers, left = _attributed(folder, points, needles, search, dim)
-    return search, len(carriers), left
-
-
-def _attributed(
-    folder: Folder, points: Sequence[int], needles: list[bytes], search: Search, dim: int
-) -> tuple[set[int], set[str]]:
+    except OSError as error:
+        raise ErasePending(
+            f"the content is deleted, but the files could not be searched ({error}); no certificate was issued. Call "
+            "finish_erase()"
+        ) from error
     if not search.complete:
-        return set(), {"more places than can be told apart"}
+        return search, set(), {"more places than can be told apart"}
     erased, count = set(points), folder.database.points()
-    owners: dict[int, list[int]] = {}
-    carriers: set[int] = set()
+    kept = holders(folder.database.kept(), needles) if any(file == DATABASE for _, file, _ in search.found) else {}
+    carriers: set[tuple[str, int]] = set()
     left: set[str] = set()
     for number, file, offset in search.found:
         row = folder.row_at(file, offset, dim)
-        if row is not None:
-            explained = [row] if row < count and row not in erased else []
+        if row is not None and row < count and row not in erased:
+            carriers.add(("record", row))
+        elif file == DATABASE and number in kept:
+            carriers |= kept[number]
         else:
-            if number not in owners:
-                owners[number] = folder.database.owners(needles[number])
-            explained = owners[number]
-        carriers.update(explained)
-        if not explained:
             left.add(file)
-    return carriers, left
+    return search, carriers, left

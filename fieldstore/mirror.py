@@ -47,12 +47,13 @@ class Mirror:
 
     @contextmanager
     def reading(self) -> Iterator[Database]:
-        """Memory follows the disk up to now, and no other thread uses the connection."""
+        """Memory and database as of one and the same entry, the newest; no other thread uses the connection."""
         with self._lock:
             self._ready()
-            if self.folder.database.changes() != self._changes:
-                self._refresh()
-            yield self.folder.database
+            with self.folder.database.snapshot():
+                if self.folder.database.changes() != self._changes:
+                    self._refresh()
+                yield self.folder.database
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
@@ -78,11 +79,14 @@ class Mirror:
     def _refresh(self) -> None:
         """Take in the points touched by entries since the last time, and kappa."""
         database = self.folder.database
-        self._changes = database.changes()
+        changes = database.changes()
         self.facts = database.facts()
+        if self.facts["dim"] is not None:
+            self._follow(database)
+        self._changes = changes  # last: what fails on the way is taken in by the next call
+
+    def _follow(self, database: Database) -> None:
         size, dim, kappa = self.facts["size"], self.facts["dim"], self.facts["kappa"]
-        if dim is None:
-            return
         if self._field is None:
             self._field = Field(dim)
         if kappa is not None and kappa / MILLIONTHS != self._field.kappa:
@@ -120,6 +124,7 @@ class Mirror:
         if not draft.leaves and not facts:
             return
         database = self.folder.database
+        self._changes = None  # should anything interrupt us behind the commit, the next call looks again
         with database.transaction():
             if facts:
                 database.set_facts(facts)
@@ -131,7 +136,20 @@ class Mirror:
     def agree(self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None) -> None:
         """Fill in what the store did not know yet. Raises WrongEmbedder or ValueError where they contradict it."""
         with self.reading():
-            facts = self.facts
+            if not self._unsaid(dim, kappa, embedder, source_key):
+                return
+        with self.writing():  # by now another process may have said something else
+            facts = self._unsaid(dim, kappa, embedder, source_key)
+            draft = self.draft()
+            if kappa is not None and facts.pop("kappa", None) is not None:
+                draft.calibrate(round(kappa * MILLIONTHS), 0)
+            self.commit(draft, facts=facts)
+
+    def _unsaid(
+        self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None
+    ) -> dict[str, Any]:
+        """What of this the store does not know yet."""
+        facts = self.facts
         for name, given in (("dim", dim), ("source_key", source_key)):
             if given is not None and facts[name] not in (None, given):
                 raise ValueError(f"{self.name} has {name} {facts[name]!r}, not {given!r}; it was left as it is")
@@ -139,28 +157,21 @@ class Mirror:
             raise WrongEmbedder(
                 f"{self.name} holds vectors of {facts['embedder']!r}, not of {embedder!r}; it was left as it is"
             )
-        millionths = None if kappa is None else round(kappa * MILLIONTHS)
-        if millionths is not None and facts["size"] and round(self.kappa * MILLIONTHS) != millionths:
+        if kappa is not None and facts["size"] and round(self.kappa * MILLIONTHS) != round(kappa * MILLIONTHS):
             raise ValueError(f"{self.name} has kappa {self.kappa}, not {kappa}; calibrate(kappa=) changes it")
-        wanted = {"dim": dim, "embedder": embedder}
-        missing = {name: value for name, value in wanted.items() if value is not None and facts[name] is None}
-        if missing or (millionths is not None and facts["kappa"] is None):
-            with self.writing():
-                draft = self.draft()
-                if millionths is not None and self.facts["kappa"] is None:
-                    draft.calibrate(millionths, 0)
-                self.commit(draft, facts=missing)
+        wanted = {"dim": None if dim is None else int(dim), "embedder": embedder, "kappa": kappa}
+        return {name: value for name, value in wanted.items() if value is not None and facts[name] is None}
 
     def measure(self, draft: Draft, rows: NDArray[np.float32]) -> None:
-        """Add a calibration to the draft once enough points are live; kappa set by hand (measured 0) stays."""
+        """Add a calibration to the draft once enough points are live; kappa that was asked for stays."""
         weights = np.zeros(len(rows))
         weights[: len(self.weights)] = self.weights
         for known in draft.sums.values():
             weights[known.point] = known.weight
         live = np.flatnonzero(weights)
         due = [count for count in _MEASURED_AT if self.facts["measured"] < count <= len(live)]
-        by_hand = self.facts["kappa"] is not None and self.facts["measured"] == 0
-        if due and not by_hand:
+        automatic = self.facts["kappa"] is None or self.facts["measured"] == _MEASURED_AT[0]
+        if due and automatic:
             drawn = live[np.linspace(0, len(live) - 1, due[-1]).round().astype(np.int64)]  # evenly over the rows
             draft.calibrate(round(measured_kappa(rows[drawn]) * MILLIONTHS), due[-1])
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from fieldstore import answers, arguments, audit, changes, erasure
 from fieldstore.certificate import Certificate, check_key
 from fieldstore.engine.field import Field, unit_rows
-from fieldstore.errors import ErasePending, LeftoversFound
+from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed
 from fieldstore.filters import Filter
 from fieldstore.ledger import Kind, Leaf
 from fieldstore.mirror import Mirror
@@ -40,7 +40,7 @@ class FieldStore:
 
     path: the store's directory, created or opened; None = in memory. dim: dimensions of every vector; by default those
     of the first vectors added, and those of the store when it is opened again. kappa: concentration of the kernel,
-    1 / bandwidth**2; by default 20, measured once from the first points and then frozen (field-semantics, 2).
+    1 / bandwidth**2; by default 20, measured from 256 points, once more from 4,096, then frozen (field-semantics, 2).
     embedder: name of the embedding model; another name is refused on open. source_key: metadata key that names a
     record's source document, by default "source". signing_key: PEM file of an Ed25519 private key, outside the store,
     that signs erasure certificates. timeout: seconds to wait for another writer, or for a reader that an erase has to
@@ -117,6 +117,8 @@ class FieldStore:
     def field(self) -> Field:
         """The field as it stands, to look at: evaluate, gradient, ascend. A view: changes to it are refused.
 
+        Take it anew for each look: one that is held feels what this object forgets later, but no other process's doing.
+
         Raises ValueError while the store has no dimension yet.
         """
         with self._mirror.reading():
@@ -191,7 +193,9 @@ class FieldStore:
         return self._receipt("reweight", changes.reweight(self._mirror, wanted, millionths, (reason, actor)))
 
     def calibrate(self, kappa: float | None = None) -> float:
-        """Measure kappa anew from all live points, or set it; returns it. Scores of later queries change with it.
+        """Measure kappa anew from all live points, or set it, and freeze it there; returns it.
+
+        Scores of later queries change with it.
 
         Raises ValueError when fewer than 2 points are live.
         """
@@ -262,10 +266,10 @@ class FieldStore:
             queries = unit_rows(vectors, mirror.dim or shape[1], what="query")
             if mirror.dim is None:
                 return [[] for _ in queries]  # empty, and of no dimension yet
-            rank = answers.ranker(mirror, k, condition, by, smooth, per, reach)
+            rank, size = answers.ranker(mirror, k, condition, by, smooth, per, reach), mirror.size
         rankings = [rank(query) for query in queries]  # other threads may write meanwhile
         with mirror.reading():
-            if not all(answers.still_live(mirror, ranking) for ranking in rankings):
+            if mirror.size != size:
                 rank = answers.ranker(mirror, k, condition, by, smooth, per, reach)
                 rankings = [rank(query) for query in queries]  # and now they may not
             found = [answers.hits(mirror, ranking) for ranking in rankings]
@@ -428,7 +432,7 @@ class FieldStore:
         field in memory, and lets SQLite check its file. Reads everything once.
         """
         with self._mirror.reading():
-            return list(audit.differences(self._mirror.folder, self._mirror.weights, self._mirror.kappa))
+            return audit.differences(self._mirror.folder, self._mirror.weights, self._mirror.kappa)
 
     def stats(self) -> dict[str, Any]:
         """Numbers about the store: records live and forgotten, points, entries, kappa, tau, dim, the ledger's root."""
@@ -478,7 +482,7 @@ class FieldStore:
                 return
             try:
                 erasure.finish(mirror.folder, mirror.dim, self._key, 0.0, self._needles)
-            except (ErasePending, LeftoversFound) as error:
+            except (ErasePending, LeftoversFound, WriteFailed) as error:
                 _log.warning("an interrupted erase is still unfinished: %s", error)
 
     def _receipt(self, verb: str, changed: changes.Changed) -> Receipt:

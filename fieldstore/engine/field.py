@@ -94,7 +94,7 @@ class Field:
     def kappa(self, kappa: float) -> None:
         self._check_changeable()
         self._arrays.kappa = checked_kappa(kappa)
-        self._arrays.offsets = None
+        self._weigh_all()
 
     @property
     def tau(self) -> float:
@@ -151,10 +151,9 @@ class Field:
         arrays, before, count = self._arrays, len(self), len(points)
         arrays.weights = _with_room(arrays.weights, count)
         arrays.weights[before:count] = 0.0
-        if arrays.offsets is not None:
-            arrays.offsets = _with_room(arrays.offsets, count)
-            arrays.offsets[before:count] = -np.inf
-        arrays.points = points
+        arrays.offsets = _with_room(arrays.offsets, count)
+        arrays.offsets[before:count] = -np.inf
+        arrays.points = points  # last: a query in another thread never sees more points than weights
 
     def reweight(self, points: ArrayLike, weights: ArrayLike) -> None:
         """Set the net weights of points: numbers (m,), weights (m,) or one for all, finite, in copies.
@@ -169,8 +168,8 @@ class Field:
         arrays.repelled |= bool((values < 0).any())
         arrays.weights[chosen] = values
         if arrays.repelled:
-            arrays.offsets = None  # a repeller dims its whole neighbourhood
-        elif arrays.offsets is not None:
+            self._weigh_all()  # a repeller dims its whole neighbourhood
+        else:
             arrays.offsets[chosen] = _log_weights(values) / self.kappa
 
     def view(self) -> "Field":
@@ -269,7 +268,7 @@ class Field:
         if allowed is not None and mask.shape != (len(self),):
             raise ValueError(f"the mask has {mask.shape} items, this field has {len(self)} points")
         _announce_compiling()
-        points, offsets = self.points, self._offsets()
+        points, offsets = self.points, _sealed(self._arrays.offsets)
         pool = min(max(_POOL, 3 * k), len(points))
         if pool == 0:
             return np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32)
@@ -380,23 +379,21 @@ class Field:
             raise ValueError(f"groups have {numbers.shape} items, this field has {len(self)} points")
         return numbers
 
-    def _offsets(self) -> NDArray[np.float64]:
-        """(n,) ln(effective weight) / kappa by point, -inf for those that never answer; read-only."""
+    def _weigh_all(self) -> None:
+        """Work out ln(effective weight) / kappa of every point anew. Only changes do this, never a query."""
         arrays = self._arrays
-        offsets = arrays.offsets
-        if offsets is None:
-            weights = arrays.weights[: len(arrays.points)]
-            if (weights < 0).any():
-                weights = loops.damped(_sealed(arrays.points), _sealed(weights), self.kappa)
-            offsets = arrays.offsets = _log_weights(weights) / self.kappa
-        return _sealed(offsets[: len(self)])
+        weights = arrays.weights[: len(arrays.points)]
+        if arrays.repelled:
+            weights = loops.damped(self.points, self.weights, self.kappa)
+        arrays.offsets = _log_weights(weights) / self.kappa
 
 
 class _Arrays:
     """What a field and its views share. The arrays may be longer than the field: they double when they are full.
 
     points (n, dim) float32, as mounted; rows: of a field that was added to, the array that points is the first n of.
-    weights (>= n,) float64; offsets (>= n,) float64, None = to be worked out again. repelled: one was negative once.
+    weights (>= n,) float64; offsets (>= n,) float64: ln(effective weight) / kappa, -inf for points that never answer.
+    repelled: a weight was negative once.
     """
 
     __slots__ = ("kappa", "offsets", "points", "repelled", "rows", "weights")
@@ -406,7 +403,7 @@ class _Arrays:
         self.rows: FloatRows = np.empty((0, dim), np.float32)
         self.points = self.rows
         self.weights = np.empty(0)
-        self.offsets: NDArray[np.float64] | None = np.empty(0)
+        self.offsets = np.empty(0)
         self.repelled = False
 
 

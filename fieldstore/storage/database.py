@@ -28,6 +28,7 @@ from fieldstore.storage.files import Files
 _log = logging.getLogger("fieldstore")
 _APPLICATION = 0x464C4453  # "FLDS"
 FORMAT = 1
+_FACTS = {"uuid", "dim", "embedder", "source_key", "size", "frontier", "time", "kappa", "measured"}
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
 _SCHEMA = """
 CREATE TABLE facts(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -43,8 +44,8 @@ CREATE TABLE certificates(number INTEGER PRIMARY KEY, body TEXT NOT NULL);
 """
 _VERSION = """
 SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last
-FROM records r JOIN sums s ON s.point = r.point
-"""
+FROM records r JOIN sums s ON s.point = r.point AND s.kind != 7
+"""  # 7: an erase that is not finished; its records are gone for everybody but the erase
 
 if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:  # apsw brings its own SQLite, so this fails only on odd builds
     raise ImportError(f"fieldstore needs SQLite 3.51.3 or newer, apsw here carries {apsw.sqlite_lib_version()}")
@@ -128,11 +129,27 @@ class Database:
                 raise StoreClosed(f"the write may or may not have happened ({error}); open the store again") from error
             raise WriteFailed(f"the write failed ({error}); nothing was changed") from error
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside belongs to one state of the database, whatever other connections write."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
         """Everything the store is, by name."""
-        return dict(self._rows("SELECT key, value FROM facts"))
+        facts = dict(self._rows("SELECT key, value FROM facts"))
+        if missing := _FACTS - facts.keys():
+            raise StoreDamaged(f"'{self._path}' does not say its {min(missing)}; bring it back from a backup")
+        return facts
 
     def set_facts(self, facts: dict[str, Any]) -> None:
         """Inside a transaction: state or restate facts."""
@@ -304,20 +321,30 @@ class Database:
         rows = self._rows("SELECT point FROM records WHERE point >= ?", (points,))
         return [point for (point,) in rows]
 
-    def owners(self, piece: bytes) -> list[int]:
-        """Points whose stored text, metadata, id, salt or note hold these bytes."""
-        return [
-            point
-            for (point,) in self._rows(
-                "SELECT point FROM records WHERE instr(CAST(text AS BLOB), ?1) OR instr(CAST(metadata AS BLOB), ?1) "
-                "OR instr(CAST(id AS BLOB), ?1) OR instr(salt, ?1)",
-                (piece,),
-            )
-        ]
+    def kept(self) -> Iterator[tuple[str, int, bytes]]:
+        """Every run of bytes that the database means to hold: ("record", point, …), ("note", seq, …), ("own", 0, …)."""
+        for point, *values in self._connection.execute("SELECT point, id, text, metadata, salt FROM records"):
+            for value in values:
+                yield "record", point, _bytes(value)
+        for seq, *values in self._connection.execute("SELECT seq, actor, reason, salt FROM notes"):
+            for value in values:
+                yield "note", seq, _bytes(value)
+        for (value,) in self._connection.execute(
+            "SELECT body FROM certificates UNION ALL SELECT value FROM facts UNION ALL SELECT sql FROM sqlite_schema"
+        ):
+            yield "own", 0, _bytes(value)
 
     def erasing(self) -> list[tuple[int, int]]:
         """Erases begun and not certified: (point, position of the erase entry)."""
-        return self._rows("SELECT point, seq FROM erasing ORDER BY point")
+        return self._rows(
+            "SELECT e.point, e.seq FROM erasing e JOIN sums s ON s.point = e.point AND s.kind = 7 ORDER BY e.point"
+        )
+
+    def erasing_ids(self) -> set[str]:
+        """Ids of records whose erase has begun and whose content is not deleted yet."""
+        return {
+            id for (id,) in self._rows("SELECT r.id FROM records r JOIN sums s ON s.point = r.point AND s.kind = 7")
+        }
 
     def certificates(self) -> list[str]:
         """The certificates of all erases, oldest first."""
@@ -397,6 +424,10 @@ def refuse_foreign(files: Files, path: Path) -> None:
         )
     if application != _APPLICATION and (application or tables):
         raise NotAStore(f"'{path}' is a database of something else; it was left as it is")
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
 
 
 def _version(row: Sequence[Any]) -> Version:

@@ -15,8 +15,8 @@ from fieldstore.storage.leftovers import Search, search_folder
 from fieldstore.storage.lock import WriterLock, refuse_network_folder
 from fieldstore.storage.vectors import VectorFile, VectorMemory, Vectors
 
-_DATABASE, _VECTORS, _LOCK = "store.db", "vectors.f32", "lock"
-_OWN = {_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _VECTORS, _LOCK}
+DATABASE, _VECTORS, _LOCK = "store.db", "vectors.f32", "lock"
+_OWN = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", _VECTORS, _LOCK}
 
 
 class Folder:
@@ -32,12 +32,12 @@ class Folder:
         self._vectors: Vectors | None = None
         if path is not None:
             _check_folder(path)
-            if facts is None and not (path / _DATABASE).exists():
+            if facts is None and not (path / DATABASE).exists():
                 raise NotAStore(f"there is no store '{path}'; nothing was created")
             if not path.exists():
                 files.make_folder(path)
             self._lock = WriterLock(files, path / _LOCK, timeout)
-        database = None if path is None else path / _DATABASE
+        database = None if path is None else path / DATABASE
         try:
             if database is not None and database.exists():
                 self._refuse_foreign(database)
@@ -91,6 +91,12 @@ class Folder:
         """Look for byte runs in every file."""
         return Search(0, 0, []) if self.path is None else search_folder(self.path, needles, everywhere=_VECTORS)
 
+    def strangers(self) -> list[str]:
+        """Files in the directory that are none of the store's."""
+        if self.path is None:
+            return []
+        return sorted(str(p.relative_to(self.path)) for p in self.path.rglob("*") if p.is_file() and p.name not in _OWN)
+
     def row_at(self, file: str, offset: int, dim: int) -> int | None:
         """The point whose row lies at this offset of the vectors; None for another file."""
         return offset // (4 * dim) if file == _VECTORS else None
@@ -113,9 +119,9 @@ def _check_folder(path: Path) -> None:
         return
     names = {entry.name for entry in path.iterdir()}
     strange = names - {_LOCK}  # an interrupted creation leaves the lock at most, before there is a database
-    if _DATABASE not in names and strange:
+    if DATABASE not in names and strange:
         example = min(strange)
-        raise NotAStore(f"'{path}' is no store: it holds '{example}' and no {_DATABASE}; it was left as it is")
+        raise NotAStore(f"'{path}' is no store: it holds '{example}' and no {DATABASE}; it was left as it is")
     links = [name for name in names & _OWN if (path / name).is_symlink()]
     if links:
         raise NotAStore(f"'{path}': '{links[0]}' is a symbolic link; a store's files must be its own")

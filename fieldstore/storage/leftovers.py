@@ -9,8 +9,11 @@
 import json
 import subprocess
 import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,47 +46,73 @@ def search_folder(folder: Path, needles: list[bytes], everywhere: str) -> Search
     return Search(files, size, [tuple(place) for place in found], complete)
 
 
-def _look(folder: Path, needles: list[bytes], everywhere: str) -> Search:
-    """Every place of every needle. The first four bytes are found through a table of hashes, all needles at once."""
-    by_start: dict[bytes, list[int]] = {}
-    for number, needle in enumerate(needles):
-        by_start.setdefault(needle[:4], []).append(number)
-    starts = np.zeros(2**20, np.bool_)
-    for start in by_start:
-        starts[_hash(np.frombuffer(start, "<u4"))] = True
-    longest = max(map(len, needles), default=4)
-    result = Search(0, 0, [])
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
-        size = path.stat().st_size
-        result = result._replace(files=result.files + 1, bytes=result.bytes + size)
-        name = str(path.relative_to(folder))
-        wanted = {start: list(numbers) for start, numbers in by_start.items()}
-        with path.open("rb") as file:
-            for first in range(0, size, _STEP):
-                file.seek(first)
-                data = file.read(_STEP + longest - 1)
-                for offset in _candidates(data, starts):
-                    for number in tuple(wanted.get(data[offset : offset + 4], ())):
-                        if offset < _STEP and data.startswith(needles[number], offset):
-                            result.found.append((number, name, first + offset))
-                            if name != everywhere:
-                                wanted[data[offset : offset + 4]].remove(number)
-                            if len(result.found) >= _MOST:
-                                return result._replace(complete=False)
-    return result
+class Finder:
+    """Finds many needles in one pass: the first four bytes of all of them through a table of hashes."""
+
+    def __init__(self, needles: list[bytes]) -> None:
+        self._needles = needles
+        self._by_start: dict[bytes, list[int]] = {}
+        for number, needle in enumerate(needles):
+            self._by_start.setdefault(needle[:4], []).append(number)
+        self._starts = np.zeros(2**20, np.bool_)
+        for start in self._by_start:
+            self._starts[_hash(np.frombuffer(start, "<u4"))] = True
+        self.longest = max(map(len, needles), default=4)
+
+    def places(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """(needle number, offset) of every place, in order of offsets."""
+        found: list[int] = []
+        for shift in range(min(4, max(len(data) - 3, 0))):
+            words = np.frombuffer(data, "<u4", count=(len(data) - shift) // 4, offset=shift)
+            found += (4 * np.flatnonzero(self._starts[_hash(words)]) + shift).tolist()
+        for offset in sorted(found):
+            for number in self._by_start.get(data[offset : offset + 4], ()):
+                if data.startswith(self._needles[number], offset):
+                    yield number, offset
 
 
-def _hash(words: "np.ndarray[tuple[int], np.dtype[np.uint32]]") -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
+def _hash(words: "np.ndarray[Any, np.dtype[np.uint32]]") -> "np.ndarray[Any, np.dtype[np.uint32]]":
     return (words * np.uint32(2654435761)) >> np.uint32(12)
 
 
-def _candidates(data: bytes, starts: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> list[int]:
-    """Offsets at which four bytes hash like the start of a needle."""
-    found: list[int] = []
-    for shift in range(min(4, max(len(data) - 3, 0))):
-        words = np.frombuffer(data, "<u4", count=(len(data) - shift) // 4, offset=shift)
-        found += (4 * np.flatnonzero(starts[_hash(words)]) + shift).tolist()
-    return sorted(found)
+def holders(values: Iterable[tuple[str, int, bytes]], needles: list[bytes]) -> dict[int, set[tuple[str, int]]]:
+    """Which of the values (kind, number, bytes) hold a needle: (kind, number) by needle."""
+    finder = Finder(needles)
+    found: dict[int, set[tuple[str, int]]] = {}
+    pending: list[tuple[str, int, bytes]] = []
+    size = 0
+    for value in chain(values, [("", 0, b"")]):
+        pending.append(value)
+        size += len(value[2])
+        if size < _STEP and value[0]:
+            continue
+        starts = [0, *accumulate(len(data) for _, _, data in pending)]
+        for number, offset in finder.places(b"".join(data for _, _, data in pending)):
+            at = bisect_right(starts, offset) - 1
+            if offset + len(needles[number]) <= starts[at + 1]:  # not across the edge of two values
+                found.setdefault(number, set()).add(pending[at][:2])
+        pending, size = [], 0
+    return found
+
+
+def _look(folder: Path, needles: list[bytes], everywhere: str) -> Search:
+    finder = Finder(needles)
+    result = Search(0, 0, [])
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
+        size, name = path.stat().st_size, str(path.relative_to(folder))
+        result = result._replace(files=result.files + 1, bytes=result.bytes + size)
+        seen: set[int] = set()
+        with path.open("rb") as file:
+            for first in range(0, size, _STEP):
+                file.seek(first)
+                for number, offset in finder.places(file.read(_STEP + finder.longest - 1)):
+                    if offset < _STEP and number not in seen:
+                        result.found.append((number, name, first + offset))
+                        if name != everywhere:
+                            seen.add(number)
+                        if len(result.found) >= _MOST:
+                            return result._replace(complete=False)
+    return result
 
 
 if __name__ == "__main__":
