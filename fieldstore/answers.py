@@ -63,10 +63,10 @@ def record(mirror: Mirror, point: int, with_vector: bool) -> Record:
     return Record(content.id, content.text, metadata.decode(content.metadata), weight, vector)
 
 
-def residual(mirror: Mirror, id: str) -> Residual:
+def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:
     """How much of a live or forgotten record's content the others still carry; UnknownRecord for any other."""
     known = mirror.kept(id)
-    copies, others = mirror.field.remaining(known.sum.point)
+    copies, others = mirror.field.remaining(known.sum.point, count, allowed=allowed)
     weight = (known.sum.weight or -known.sum.last) / MILLIONTHS
     carriers = tuple(
         Carrier(mirror.content(point).id, float(cosine), float(share))

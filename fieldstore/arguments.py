@@ -170,6 +170,20 @@ def check_words(*words: str | None, what: str = "reason and actor") -> None:
             metadata_form.check_text(word, what)
 
 
+def check_count(vectors: ArrayLike, count: int) -> None:
+    """As many vectors as there are records."""
+    shape = shape_of(vectors, "vectors")
+    given = 1 if len(shape) == 1 else shape[0] if shape else 0
+    if given != count:
+        raise ValueError(f"{given} vectors were given for {count} records; nothing was changed")
+
+
+def check_count_of(name: str, count: int) -> None:
+    """Whole, and at least 1."""
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {count!r}")
+
+
 def check_limit(limit: int | None) -> None:
     """A limit counts something."""
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**63):
@@ -188,8 +202,7 @@ def check_search(
     """Options of a search, each one only in the mode it means something in."""
     if by not in MODES:
         raise ValueError(f"unknown mode by={by!r}; there are {', '.join(MODES)}")
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
+    check_count_of("k", k)
     for name, flag in (("smooth", smooth), ("exact", exact)):
         if not isinstance(flag, bool):
             raise TypeError(f"{name} must be True or False, not {flag!r}")

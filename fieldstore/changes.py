@@ -7,10 +7,10 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fieldstore import erasure
 from fieldstore.arguments import Batch
@@ -43,7 +43,6 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
     with mirror.writing() as database:
         dim = batch.dim if mirror.dim is None else mirror.dim
         rows = unit_rows(vectors, dim)
-        stored = mirror.folder.vectors(dim)
         first = database.points()
         draft = mirror.draft(*words)
         contents: list[tuple[int, Content]] = []
@@ -62,19 +61,32 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
             draft.add(point, batch.weights[number] or MILLIONTHS, _committed(content, row))
             contents.append((point, content))
         facts = {"dim": dim} if mirror.dim is None else None
-        if not fresh:
-            mirror.commit(draft, contents, facts=facts)
-            return
-        try:
-            stored.write(first, rows[fresh])  # rows first: the ledger never names a row that is not there
-            mirror.measure(draft, stored.rows(first + len(fresh)))
-            mirror.commit(draft, contents, facts=facts)
-        except StoreClosed:  # it may have happened: the next open sees which rows are anybody's
-            raise
-        except BaseException:
-            with suppress(FieldStoreError, OSError):
-                stored.discard(first)
-            raise
+        _commit(mirror, draft, rows[fresh], contents, facts)
+
+
+def _commit(
+    mirror: Mirror,
+    draft: Draft,
+    fresh: NDArray[np.float32],
+    contents: Sequence[tuple[int, Content]],
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write the rows of new points, if any, and then the entries that name them."""
+    if not len(fresh):
+        mirror.commit(draft, contents, facts=facts)
+        return
+    stored = mirror.folder.vectors(fresh.shape[1])
+    first = mirror.folder.database.points()
+    try:
+        stored.write(first, fresh)  # rows first: the ledger never names a row that is not there
+        mirror.measure(draft, stored.rows(first + len(fresh)))
+        mirror.commit(draft, contents, facts=facts)
+    except StoreClosed:  # it may have happened: the next open sees which rows are anybody's
+        raise
+    except BaseException:
+        with suppress(FieldStoreError, OSError):
+            stored.discard(first)
+        raise
 
 
 def _refreshed(mirror: Mirror, draft: Draft, known: Version, batch: Batch, number: int) -> list[tuple[int, Content]]:
@@ -106,18 +118,37 @@ def _committed(content: Content, row: bytes) -> bytes:
 
 
 def update(
-    mirror: Mirror, ids: list[str], texts: list[str | None] | None, metadatas: list[str] | None, words: Words
+    mirror: Mirror,
+    ids: list[str],
+    vectors: ArrayLike | None,
+    texts: list[str | None] | None,
+    metadatas: list[str] | None,
+    words: Words,
 ) -> Changed:
-    """New text or metadata for live records; None = as it is."""
-    with mirror.writing():
+    """New vectors, texts or metadata for live records; None = as it is. Weights stay."""
+    with mirror.writing() as database:
+        versions = mirror.live(ids)
+        rows = np.array([mirror.row(known.sum.point) for known in versions])
+        if vectors is not None and versions:
+            rows = unit_rows(vectors, mirror.field.dim)
         draft = mirror.draft(*words)
         contents: list[tuple[int, Content]] = []
-        for number, known in enumerate(mirror.live(ids)):
+        first = database.points()
+        fresh: list[int] = []
+        for number, known in enumerate(versions):
             held = mirror.content(known.sum.point)
             text = held.text if texts is None else texts[number]
             stored = held.metadata if metadatas is None else metadatas[number]
-            contents += _rewritten(mirror, draft, known, text, stored)
-        mirror.commit(draft, contents)
+            row = rows[number].tobytes()
+            if row == mirror.row(known.sum.point).tobytes():
+                contents += _rewritten(mirror, draft, known, text, stored)
+                continue
+            draft.invert(Kind.SUPERSEDE, known.element, known.sum)
+            content = Content(known.id, text, stored, new_salt())
+            draft.add(first + len(fresh), known.sum.weight, _committed(content, row))
+            contents.append((first + len(fresh), content))
+            fresh.append(number)
+        _commit(mirror, draft, rows[fresh], contents)
     changed = {content.id for _, content in contents}
     return _changed(draft, [id for id in ids if id in changed], [id for id in ids if id not in changed])
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldstore import metadata
-from fieldstore.filters import Filter
+from fieldstore.filters import Filter, value_at
 from fieldstore.storage.database import Database
 
 _KEPT = 32  # columns
@@ -30,10 +30,10 @@ class Columns:
         return self._column("where " + where.key, where.matches, np.zeros(0, np.bool_), database, size, points)
 
     def groups(self, key: str, database: Database, size: int, points: int) -> NDArray[np.int64]:
-        """(points,) int64: equal numbers for equal values under a metadata key; -1 where it is missing or null."""
+        """(points,) int64: equal numbers for equal values under a metadata key or dotted path; -1 where it is missing or null."""
 
         def code(record: dict[str, Any]) -> int:
-            value = record.get(key)
+            value = value_at(record, key)
             return -1 if value is None else self._codes.setdefault(metadata.encode({"": value}), len(self._codes))
 
         return self._column("per " + key, code, np.full(0, -1, np.int64), database, size, points)

@@ -85,6 +85,12 @@ def _on_value(key: str, operand: Any) -> _Test:
     return lambda value: all(test(value) for test in tests)
 
 
+def value_at(record: dict[str, Any], path: str) -> Any:
+    """The value at a dotted path, None where there is none."""
+    found = _find(record, path)
+    return None if found is _MISSING else found
+
+
 def _find(record: dict[str, Any], path: str) -> Any:
     """The value at a dotted path, _MISSING where there is none; a key that itself holds dots comes first."""
     if path in record:

@@ -164,22 +164,27 @@ class FieldStore:
         self,
         ids: Ids,
         *,
+        vectors: ArrayLike | None = None,
         texts: str | Sequence[str | None] | None = None,
         metadatas: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Receipt:
-        """New text or metadata for live records, their vectors kept; what is not given stays. One each, in their order.
+        """New vectors, texts or metadata for live records, one each, in their order; what is not given stays.
 
+        Unlike `add` it stores nothing new, revives nothing that was forgotten, and keeps the weights. Another vector is
+        a new point and supersedes the old one.
         Raises UnknownRecord for an id that is not live, and what `add` raises; nothing is changed then.
         """
         wanted = arguments.checked_ids(ids)
         arguments.check_words(reason, actor)
-        if texts is None and metadatas is None:
-            raise ValueError("update needs texts or metadatas; nothing was changed")
+        if vectors is None and texts is None and metadatas is None:
+            raise ValueError("update needs vectors, texts or metadatas; nothing was changed")
+        if vectors is not None:
+            arguments.check_count(vectors, len(wanted))
         new_texts = arguments.texts(texts, len(wanted), wanted) if texts is not None else None
         new_metadatas = arguments.metadatas(metadatas, len(wanted), wanted) if metadatas is not None else None
-        changed = changes.update(self._mirror, wanted, new_texts, new_metadatas, (reason, actor))
+        changed = changes.update(self._mirror, wanted, vectors, new_texts, new_metadatas, (reason, actor))
         return self._receipt("update", changed)
 
     def reweight(self, ids: Ids, weight: float, *, reason: str | None = None, actor: str | None = None) -> Receipt:
@@ -396,14 +401,18 @@ class FieldStore:
         with self._mirror.reading():
             return [Certificate.from_json(body) for body in self._mirror.folder.database.certificates()]
 
-    def residual(self, ids: Ids) -> list[Residual]:
+    def residual(self, ids: Ids, *, carriers: int = 10, where: Where | None = None) -> list[Residual]:
         """How much of each record's content the other live records still carry, before or after forgetting it.
 
-        Raises UnknownRecord for an id that is neither live nor forgotten.
+        carriers: how many of them to name, at most. where: look only at records that match, such as those of other
+        sources. Raises UnknownRecord for an id that is neither live nor forgotten, ValueError for carriers < 1.
         """
         wanted = arguments.checked_ids(ids)
+        condition = None if where is None else Filter(where)
+        arguments.check_count_of("carriers", carriers)
         with self._mirror.reading():
-            return [answers.residual(self._mirror, id) for id in wanted]
+            allowed = None if condition is None or self.dim is None else self._mirror.mask(condition)
+            return [answers.residual(self._mirror, id, carriers, allowed) for id in wanted]
 
     # -- the audit trail -----------------------------------------------------------------------------------------------
 

@@ -201,3 +201,36 @@ def test_the_ledger_holds_no_content(tmp_path, vectors):
     assert row == []
     assert b"SECRET" not in ledger
     assert np.float32(vectors[0] / np.linalg.norm(vectors[0])).tobytes()[:8] not in ledger
+
+
+def test_an_update_with_a_vector_moves_a_live_record_and_never_revives_a_forgotten_one(filled, vectors, rng):
+    fresh = rng.normal(size=(2, DIM))
+    filled.reweight("r01", 3.0)
+    receipt = filled.update(["r01", "r02"], vectors=np.stack([fresh[0], vectors[2]]), texts=["moved", "text 2"])
+    assert (receipt.ids, receipt.unchanged) == (("r01",), ("r02",))
+    moved = filled.search(fresh[0], 1)[0]
+    assert (moved.id, moved.text, moved.metadata["n"], moved.weight) == ("r01", "moved", 1, 3.0)
+    filled.forget("r03")
+    before = filled.stats()
+    with pytest.raises(UnknownRecord, match=r"'r03'.*forgotten"):
+        filled.update(["r04", "r03"], vectors=fresh)
+    with pytest.raises(ValueError, match="1 vectors were given for 2 records"):
+        filled.update(["r04", "r05"], vectors=fresh[:1])
+    assert filled.stats() == before
+    assert filled.verify() == []
+
+
+def test_per_reaches_nested_keys_and_residuals_can_look_at_some_records_only(store, vectors):
+    store.add(
+        np.repeat(vectors[:1], 12, axis=0),
+        ids=[f"c{i:02}" for i in range(12)],
+        metadatas=[{"from": {"file": "log" if i < 11 else "other"}} for i in range(12)],
+    )
+    hits = store.search(vectors[0], 5, by="attractors", per="from.file", reach=2.0)
+    assert [hit.metadata["from"]["file"] for hit in hits] == ["log", "other"]
+    (crowded,) = store.residual("c00")
+    (elsewhere,) = store.residual("c00", where={"from.file": {"$ne": "log"}})
+    assert len(crowded.carriers) == 10
+    assert [carrier.id for carrier in elsewhere.carriers] == ["c11"]
+    assert elsewhere.copies == pytest.approx(1.0, abs=1e-3)
+    assert len(store.residual("c00", carriers=50)[0].carriers) == 11

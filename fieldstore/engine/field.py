@@ -242,15 +242,17 @@ class Field:
             [Ranking(chosen[g], scores[g], cosines[g], shares[g], []) for g in (group[1:] for group in groups_of)],
         )
 
-    def remaining(self, point: int, k: int = 10) -> tuple[float, Ranking]:
+    def remaining(self, point: int, k: int = 10, *, allowed: NDArray[np.bool_] | None = None) -> tuple[float, Ranking]:
         """What all other points say at this one's place, at the narrow bandwidth 2.5 kappa, and the k who say most.
 
         Returns phi there without the point, in copies (one exact copy left = 1), and the carriers with their shares
-        of it (field-semantics, 7). Raises ValueError for an unknown point.
+        of it (field-semantics, 7). allowed: (n,) bool, the only points to look at; None = all. Raises ValueError for an unknown point.
         """
         self._check_points(np.array([point]))
         weights = self.weights.copy()
         weights[point] = 0.0
+        if allowed is not None:
+            weights[~allowed] = 0.0
         others = Field(self.dim, kappa=2.5 * self.kappa)
         others.mount(self.points)
         others.reweight(np.arange(len(self)), weights)

@@ -42,6 +42,8 @@ class Folder:
             if database is not None and database.exists():
                 self._refuse_foreign(database)
             with nullcontext() if database is not None and database.exists() else self.writing():
+                if database is not None and not database.exists():
+                    files.close(files.open(database))  # with the mode of all our files; SQLite would ask the umask
                 self.database = Database(files, database, timeout)
             if not self.database.created:  # new, or its creation was interrupted
                 if facts is None:
