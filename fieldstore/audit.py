@@ -141,6 +141,12 @@ def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> It
     yield from (
         f"point {point} has a record, but the ledger never added it" for point in database.strays(len(fold.sums))
     )
-    orphans = folder.vectors(dim).orphans(len(fold.sums))
-    if orphans:
-        yield f"{len(orphans)} rows beyond the last point hold something; opening the store for writing clears them"
+
+
+def orphans(folder: Folder) -> list[str]:
+    """Rows that no point owns; inside the writer's lock, or an add that is under way would be taken for one."""
+    dim = folder.database.facts()["dim"]
+    rows = [] if dim is None else folder.vectors(dim).orphans(folder.database.points())
+    if not rows:
+        return []
+    return [f"{len(rows)} rows beyond the last point hold something; opening the store for writing clears them"]

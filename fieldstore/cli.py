@@ -44,9 +44,11 @@ def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
         for id in store.ids(forgotten=asked.forgotten):
             print(_one_line(id))
     elif asked.command == "get":
-        for record in store.get(asked.ids or None):
+        records = store.get(asked.ids or None)
+        for record in records:
             found = {"id": record.id, "text": record.text, "metadata": record.metadata, "weight": record.weight}
             print(_one_line(found))
+        return 1 if len(records) < len(set(asked.ids)) else 0
     elif asked.command == "history":
         for entry in store.history(asked.id) if asked.id else store.entries():
             print(_line(entry))

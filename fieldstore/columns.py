@@ -30,7 +30,7 @@ class Columns:
         return self._column("where " + where.key, where.matches, np.zeros(0, np.bool_), database, size, points)
 
     def groups(self, key: str, database: Database, size: int, points: int) -> NDArray[np.int64]:
-        """(points,) int64: equal numbers for equal values under a metadata key or dotted path; -1 where it is missing or null."""
+        """(points,) int64: equal numbers for equal values at a metadata key or path; -1 where missing or null."""
 
         def code(record: dict[str, Any]) -> int:
             value = value_at(record, key)

@@ -56,12 +56,12 @@ class Mirror:
                 yield self.folder.database
 
     @contextmanager
-    def writing(self) -> Iterator[Database]:
-        """Be the only writer, on top of everything committed so far."""
+    def writing(self, timeout: float | None = None) -> Iterator[Database]:
+        """Be the only writer, on top of everything committed so far. timeout: as in `Folder.writing`."""
         with self._lock:
             self._ready()
             try:
-                with self.folder.writing():
+                with self.folder.writing(timeout):
                     self._refresh()
                     yield self.folder.database
             except StoreClosed:

@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from numpy.typing import ArrayLike
 from fieldstore import answers, arguments, audit, changes, erasure
 from fieldstore.certificate import Certificate, check_key
 from fieldstore.engine.field import Field, unit_rows
-from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed
+from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
 from fieldstore.filters import Filter
 from fieldstore.ledger import Kind, Leaf
 from fieldstore.mirror import Mirror
@@ -440,8 +441,12 @@ class FieldStore:
         Recomputes the hash tree, the rules of every entry, the sums, the commitments to content and vectors, and the
         field in memory, and lets SQLite check its file. Reads everything once.
         """
-        with self._mirror.reading():
-            return audit.differences(self._mirror.folder, self._mirror.weights, self._mirror.kappa)
+        mirror = self._mirror
+        with mirror.reading():
+            found = audit.differences(mirror.folder, mirror.weights, mirror.kappa)
+        with suppress(WriterBusy), mirror.writing(timeout=0.0):
+            found += audit.orphans(mirror.folder)
+        return found
 
     def stats(self) -> dict[str, Any]:
         """Numbers about the store: records live and forgotten, points, entries, kappa, tau, dim, the ledger's root."""
@@ -482,17 +487,17 @@ class FieldStore:
     def _recover(self) -> None:
         """Finish interrupted erases and clear what a crashed add left, unless another process is writing just now."""
         mirror = self._mirror
-        if mirror.dim is None or not mirror.folder.writer_is_free():
+        if mirror.dim is None:
             return
-        with mirror.writing() as database:
-            vectors = mirror.folder.vectors(mirror.dim)
-            vectors.discard(database.points())
-            if not database.erasing():
-                return
-            try:
-                erasure.finish(mirror.folder, mirror.dim, self._key, 0.0, self._needles)
-            except (ErasePending, LeftoversFound, WriteFailed) as error:
-                _log.warning("an interrupted erase is still unfinished: %s", error)
+        try:
+            with mirror.writing(timeout=0.0) as database:
+                mirror.folder.vectors(mirror.dim).discard(database.points())
+                if database.erasing():
+                    erasure.finish(mirror.folder, mirror.dim, self._key, 0.0, self._needles)
+        except WriterBusy:
+            return
+        except (ErasePending, LeftoversFound, WriteFailed) as error:
+            _log.warning("an interrupted erase is still unfinished: %s", error)
 
     def _receipt(self, verb: str, changed: changes.Changed) -> Receipt:
         return Receipt(verb, *changed, lambda: self.residual(changed.ids))

@@ -51,8 +51,8 @@ MUTANTS = [
         "        reach = self.tau if reach is None else checked_reach(reach)\n",
         "        reach = self.tau if reach is None else checked_reach(reach)\n"
         "        kept = Field(self.dim, kappa=self.kappa)\n"
-        "        kept.mount(self._points)\n"
-        "        kept.reweight(np.arange(len(self)), np.maximum(self._weights, 1.0))\n"
+        "        kept.mount(self.points)\n"
+        "        kept.reweight(np.arange(len(self)), np.maximum(self.weights, 1.0))\n"
         "        self = kept\n",
     ),
     Mutant(

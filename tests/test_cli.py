@@ -133,7 +133,7 @@ def test_a_record_stays_on_its_line_whatever_its_text_holds(run, notes, text):
 
 
 def test_what_is_forgotten_or_unknown_is_not_printed_by_get(run, notes):
-    assert run("get", notes, "c", "nobody") == (0, [], "")
+    assert run("get", notes, "c", "nobody") == (1, [], "")
 
 
 def test_history_prints_an_entry_a_line_with_who_and_why(run, notes):

@@ -223,3 +223,106 @@ def test_a_search_that_was_cut_short_gives_no_certificate(tmp_path, monkeypatch)
         monkeypatch.setattr(Folder, "search", lambda *_: Search(1, 1, [], complete=False))
         with pytest.raises(LeftoversFound, match="more places than can be told apart"):
             store.erase("note-1")
+
+
+class Interrupted(BaseException):
+    pass
+
+
+def interrupt(*_, **__):
+    raise Interrupted
+
+
+def test_after_an_erase_that_failed_the_id_can_be_used_and_the_erase_asked_for_again(store, monkeypatch):
+    from fieldstore.storage.database import Database
+
+    fill(store)
+    again = {"texts": ["a new beginning"], "ids": ["customer-ingeborg-vanterpool"]}
+    with monkeypatch.context() as broken:
+        broken.setattr(Database, "delete_content", interrupt)
+        with pytest.raises(Interrupted):
+            store.erase("customer-ingeborg-vanterpool")
+        with pytest.raises(Interrupted):
+            store.erase("customer-ingeborg-vanterpool")  # begins no second erase
+        assert store.restore("customer-ingeborg-vanterpool").unknown == ("customer-ingeborg-vanterpool",)
+        store.add(embed([SECRET]), **again)  # the same vector: a new point, never the one that is being erased
+    certificate = store.erase("note-1")
+    assert len(certificate.entries) == 2
+    assert [record.text for record in store.get("customer-ingeborg-vanterpool")] == ["a new beginning"]
+    assert store.verify() == []
+
+
+def test_opening_again_makes_no_certificate_out_of_leftovers(tmp_path):
+    folder = tmp_path / "s"
+    with FieldStore(folder) as store:
+        fill(store)
+        (folder / "copy.bak").write_text(SECRET)
+        with pytest.raises(LeftoversFound, match=r"copy\.bak"):
+            store.erase("customer-ingeborg-vanterpool")
+    with FieldStore(folder) as store:
+        assert store.certificates() == []
+        with pytest.raises(LeftoversFound, match=r"copy\.bak"):
+            store.finish_erase()
+        (folder / "copy.bak").unlink()
+        certificate = store.finish_erase()
+        assert certificate.body["scan"]["searched_for_content"] is False  # and it says so
+        assert store.verify() == []
+    assert found_in(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("The quick brown fox jumps over the lazy dog.", "about The quick brown fox jumps over the lazy dog."),
+        ("backups and copies made outside the store", None),  # as every certificate says
+        ("CREATE TABLE facts(key TEXT PRIMARY KEY, value) WITHOUT ROWID", None),
+        ("sentence-transformers/all-MiniLM-L6-v2 is what we embed with", None),
+    ],
+    ids=["another entry's reason", "a certificate's words", "our schema", "the embedder's name"],
+)
+def test_what_the_database_means_to_keep_blocks_no_erase(tmp_path, rng, text, note):
+    with FieldStore(tmp_path / "s", embedder="sentence-transformers/all-MiniLM-L6-v2") as store:
+        store.add(rng.normal(size=(3, 8)), ids=["a", "b", "c"], texts=[text, "another text of some length", "third"])
+        store.forget(["b"], reason=note)
+        store.erase("c")
+        certificate = store.erase("a")
+        assert certificate.body["scan"]["also_in_notes_of_entries"] == ([3] if note else [])
+        assert store.verify() == []
+
+
+def test_texts_that_updates_replaced_are_gone_from_the_file_too(tmp_path, rng):
+    """Rebalanced pages keep copies of old rows that secure_delete never sees; rebuilding the file drops them."""
+    folder = tmp_path / "s"
+    old = {}
+    with FieldStore(folder, kappa=20.0) as store:
+        for turn in range(3):
+            ids = [f"t{turn}-{i}" for i in range(40)]
+            store.add(rng.normal(size=(40, 8)), ids=ids, texts=["x"] * 40)
+            for id in ids:
+                old[id] = [rng.bytes(int(rng.integers(50, 400))).hex() for _ in range(3)]
+                for text in old[id]:
+                    store.update(id, texts=text)
+                store.update(id, texts="gone")
+        store.erase(list(old)[::2])
+    everything = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert [id for id in list(old)[::2] for text in old[id] if text[:40].encode() in everything] == []
+
+
+def test_a_reason_may_not_quote_sixteen_bytes_of_the_content(store):
+    fill(store)
+    for reason in ("Vanterpool of 14 Larkspur, born long ago", "asked by customer-ingeborg-vanterpool"):
+        with pytest.raises(ValueError, match="in other words"):
+            store.erase("customer-ingeborg-vanterpool", reason=reason)
+    store.erase("customer-ingeborg-vanterpool", reason="request 17 of March")
+    assert store.verify() == []
+
+
+def test_a_search_that_cannot_be_made_leaves_the_erase_pending(tmp_path, monkeypatch):
+    with FieldStore(tmp_path / "s") as store:
+        fill(store)
+        with monkeypatch.context() as broken:
+            broken.setattr("sys.executable", str(tmp_path / "no-python"))
+            with pytest.raises(ErasePending, match="could not be searched"):
+                store.erase("note-1")
+        assert verify_certificate(store.finish_erase()) == []
+        assert store.verify() == []

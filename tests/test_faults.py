@@ -190,3 +190,37 @@ def test_the_rows_of_a_refused_add_are_cleared_at_once(store, rng, monkeypatch):
         with pytest.raises(WriteFailed):
             store.add(rng.normal(size=(3, DIM)))
     assert store.verify() == []  # no row beyond the last point holds anything
+
+
+def test_a_query_that_could_not_follow_the_ledger_is_made_up_for_by_the_next(store, rng, disk, tmp_path, monkeypatch):
+    vectors = rng.normal(size=(5000, DIM))
+    with FieldStore(tmp_path / "s") as other:
+        other.forget("r1")
+        other.add(vectors)  # so that the reader has to map the file anew
+        with monkeypatch.context() as broken:
+            broken.setattr(disk, "map", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOMEM, "injected")))
+            with pytest.raises(OSError, match="injected"):
+                store.count()
+        assert store.count() == 5004
+        assert "r1" not in [hit.id for hit in store.search(vectors[0], 6000)]
+        assert store.verify() == []
+
+
+def test_an_interrupt_just_behind_the_commit_does_not_keep_a_forgotten_record_in_memory(store, rng, monkeypatch):
+    from fieldstore.mirror import Mirror
+
+    follow = Mirror._follow
+    calls = []
+
+    def interrupted(self, database):
+        calls.append(None)
+        if len(calls) == 2:  # the first is the look before the write
+            raise KeyboardInterrupt
+        follow(self, database)
+
+    monkeypatch.setattr(Mirror, "_follow", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.forget("r1")
+    assert "r1" not in [hit.id for hit in store.search(rng.normal(size=DIM), 10)]
+    assert store.get("r1") == []
+    assert store.verify() == []

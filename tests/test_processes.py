@@ -180,3 +180,88 @@ def test_a_search_overtaken_by_a_forget_still_gives_as_many_as_are_live(store, r
     hits = store.search(vectors[2], 3)
     assert len(hits) == 3
     assert "r2" not in [hit.id for hit in hits]
+
+
+def test_a_filter_holds_while_another_thread_moves_records_between_tenants(store, rng):
+    vector = rng.normal(size=DIM)
+    store.add(vector, ids=["x"], metadatas=[{"tenant": "A"}], texts=["secret of A"])
+    store.add(rng.normal(size=(5, DIM)), metadatas=[{"tenant": "A"}] * 5)
+    done = threading.Event()
+
+    def flip():
+        for turn in range(150):
+            tenant = "BA"[turn % 2]
+            store.update("x", texts=f"secret of {tenant}", metadatas={"tenant": tenant})
+        done.set()
+
+    thread = threading.Thread(target=flip)
+    thread.start()
+    seen = set()
+    while not done.is_set():
+        seen |= {hit.metadata["tenant"] for hit in store.search(vector, 3, where={"tenant": "A"})}
+    thread.join()
+    assert seen <= {"A"}
+
+
+def test_forgetting_holds_while_kappa_changes_and_other_threads_search(store, rng):
+    vectors = rng.normal(size=(3000, DIM))
+    store.add(vectors, ids=[f"r{i}" for i in range(3000)])
+    done, wrong = threading.Event(), []
+
+    def look():
+        while not done.is_set():
+            store.search(vectors[0], 3)
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for turn in range(60):
+        store.calibrate(kappa=10.0 + turn)
+        store.forget(f"r{turn}")
+        if f"r{turn}" in [hit.id for hit in store.search(vectors[turn], 5)]:
+            wrong.append(turn)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert store.verify() == []
+
+
+def test_a_store_is_verified_as_of_one_moment_while_another_process_writes(tmp_path, rng):
+    FieldStore(tmp_path / "s", dim=DIM).close()
+
+    def writer(say, heard):
+        with FieldStore(tmp_path / "s") as store:
+            say(b"1")
+            heard()
+            for turn in range(60):
+                store.add(rng.normal(size=(20, DIM)), ids=[f"r{turn}-{i}" for i in range(20)])
+                store.forget(f"r{turn}-0", reason="torture")
+            say(b"2")
+
+    with child(writer) as (heard, say), FieldStore(tmp_path / "s") as store:
+        heard()
+        say(b"!")
+        for _ in range(10):
+            assert store.verify() == []
+        heard()
+
+
+def test_a_second_opener_cannot_say_another_dimension_or_model_than_the_first(tmp_path, rng, monkeypatch):
+    from fieldstore.mirror import Mirror
+
+    first = FieldStore(tmp_path / "s")
+    writing = Mirror.writing
+
+    def overtaken(self):
+        monkeypatch.setattr(Mirror, "writing", writing)
+        first.add(rng.normal(size=(2, DIM)))  # between the second opener's look and its lock
+        return writing(self)
+
+    monkeypatch.setattr(Mirror, "writing", overtaken)
+    with pytest.raises(ValueError, match=f"has dim {DIM}, not 4"):
+        FieldStore(tmp_path / "s", dim=4)
+    assert first.verify() == []
+    first.close()
+    with FieldStore(tmp_path / "s") as store:
+        assert (store.dim, store.count()) == (DIM, 2)

@@ -63,6 +63,12 @@ def test_an_untouched_store_shows_no_difference(folder):
         ("UPDATE facts SET value = zeroblob(64) WHERE key = 'frontier'", "root"),
         ("UPDATE facts SET value = 25000000 WHERE key = 'kappa'", "kappa"),
         ("UPDATE notes SET reason = 'no reason' WHERE reason = 'asked to'", "actor and reason of entry"),
+        ("DELETE FROM notes WHERE reason = 'asked to'", "are missing"),
+        ("DELETE FROM certificates", "no certificate says so"),
+        ("UPDATE certificates SET body = replace(body, 'scan', 'scam')", "certificate 0"),
+        ("UPDATE records SET metadata = '{' WHERE id = 'r4'", "record 'r4'"),
+        ("UPDATE facts SET value = 'many' WHERE key = 'size'", "believes in many"),
+        ("UPDATE entries SET leaf = 'text' WHERE seq = 2", "cannot be read"),
     ],
 )
 def test_a_change_in_the_database_is_found(folder, sql, said):

@@ -245,8 +245,9 @@ class Field:
     def remaining(self, point: int, k: int = 10, *, allowed: NDArray[np.bool_] | None = None) -> tuple[float, Ranking]:
         """What all other points say at this one's place, at the narrow bandwidth 2.5 kappa, and the k who say most.
 
-        Returns phi there without the point, in copies (one exact copy left = 1), and the carriers with their shares
-        of it (field-semantics, 7). allowed: (n,) bool, the only points to look at; None = all. Raises ValueError for an unknown point.
+        Returns phi there without the point, in copies (one exact copy left = 1), and the carriers with their shares of
+        it (field-semantics, 7). allowed: (n,) bool, the only points to look at; None = all. Raises ValueError for an
+        unknown point.
         """
         self._check_points(np.array([point]))
         weights = self.weights.copy()

@@ -67,14 +67,10 @@ class Folder:
                 refuse_foreign(self._files, database)
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Be the only writer, across processes."""
-        with nullcontext() if self._lock is None else self._lock.held():
+    def writing(self, timeout: float | None = None) -> Iterator[None]:
+        """Be the only writer, across processes. timeout: seconds to wait for another one, if not as long as usual."""
+        with nullcontext() if self._lock is None else self._lock.held(timeout):
             yield
-
-    def writer_is_free(self) -> bool:
-        """Whether no process is writing just now."""
-        return self._lock is None or self._lock.free()
 
     def vectors(self, dim: int) -> Vectors:
         """The vectors, opened when their dimension is known."""

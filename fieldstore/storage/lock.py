@@ -26,16 +26,17 @@ class WriterLock:
         self._file: int | None = None  # opened by the first write
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Be the only writer; WriterBusy, naming the holder, after the time-out."""
+    def held(self, timeout: float | None = None) -> Iterator[None]:
+        """Be the only writer; WriterBusy, naming the holder, after the time-out (by default the lock's own)."""
+        timeout = self._timeout if timeout is None else timeout
         if self._file is None:
             self._file = self._files.open(self._path)
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + timeout
         while not self._files.try_lock(self._file):
             if time.monotonic() >= deadline:
                 raise WriterBusy(
                     f"process {self._holder(self._file)} has been writing to '{self._path.parent}' for more than "
-                    f"{self._timeout:g} s; nothing was changed. Try again, or open with a longer timeout"
+                    f"{timeout:g} s; nothing was changed. Try again, or open with a longer timeout"
                 )
             time.sleep(_POLL)
         try:
@@ -46,14 +47,6 @@ class WriterLock:
 
     def _holder(self, file: int) -> str:
         return self._files.read(file, 20, 0).decode(errors="replace").strip() or "unknown"
-
-    def free(self) -> bool:
-        """Whether nobody holds it just now."""
-        try:
-            with WriterLock(self._files, self._path, 0.0).held():
-                return True
-        except WriterBusy:
-            return False
 
     def close(self) -> None:
         """Close the lock file."""
