@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ["tests/test_forgetting.py", "tests/test_store.py", "tests/test_erasing.py", "tests/test_processes.py"]
+TESTS = [
+    f"tests/test_{name}.py"
+    for name in ("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing")
+]
 
 
 class Mutant(NamedTuple):
@@ -35,7 +38,7 @@ MUTANTS = [
         "the inverse is appended but not applied",
         "fieldstore/mirror.py",
         "            database.begin_erase(erasing)\n        self._refresh()",
-        "            database.begin_erase(erasing)",
+        "            database.begin_erase(erasing)\n        self._changes = database.changes()",
     ),
     Mutant(
         "the inverse is applied in memory but not durable",
@@ -83,7 +86,7 @@ MUTANTS = [
         "points of weight 0 are summed after all",
         "fieldstore/engine/loops.py",
         "    for p in range(points.shape[0]):\n        if weights[p] == 0.0:\n            continue\n        power",
-        "    for p in range(points.shape[0]):\n        if weights[p] == 0.0:\n            plus += 1e-30\n        power",
+        "    for p in range(points.shape[0]):\n        if weights[p] == 0.0:\n            plus += 1e-9\n        power",
     ),
     Mutant(
         "restore brings back another weight",
@@ -124,14 +127,39 @@ MUTANTS = [
     Mutant(
         "an erase does not look",
         "fieldstore/storage/folder.py",
-        "        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles)",
+        "        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles, "
+        "everywhere=_VECTORS)",
         "        return Search(3, 1, [])",
+    ),
+    Mutant(
+        "a filter is ignored by forget",
+        "fieldstore/mirror.py",
+        "            live &= self.mask(condition)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a forgotten record is found again after kappa has changed",
+        "fieldstore/engine/field.py",
+        "        weights = arrays.weights[: len(arrays.points)]\n        if arrays.repelled:",
+        "        weights = np.maximum(arrays.weights[: len(arrays.points)], 1e-3)\n        if arrays.repelled:",
+    ),
+    Mutant(
+        "residuals name nobody",
+        "fieldstore/answers.py",
+        "    copies, others = mirror.field.remaining(known.sum.point, count, allowed=allowed)\n",
+        "    copies, others = mirror.field.remaining(known.sum.point, count, allowed=mirror.weights < 0)\n",
+    ),
+    Mutant(
+        "verify believes whatever it finds",
+        "fieldstore/audit.py",
+        "        found += _found(folder, weights, kappa)\n",
+        "        list(_found(folder, weights, kappa))\n",
     ),
     Mutant(
         "an interrupted erase is not finished on open",
         "fieldstore/store.py",
-        "            if not database.erasing():\n                return",
-        "            if True:\n                return",
+        "                if database.erasing():\n",
+        "                if False:\n",
     ),
 ]
 
@@ -166,10 +194,9 @@ def main() -> int:
             if mutant is not None:
                 noticed = result.returncode == 1 and bool(red)
                 unnoticed += not noticed
-                print(
-                    f"{'red  ' if noticed else 'GREEN'}  {mutant.breaks:<58} {red[0].split(' - ')[0] if red else ''}",
-                    flush=True,
-                )
+                why = next((line[1:].strip() for line in result.stdout.splitlines() if line.startswith("E  ")), "")
+                print(f"{'red  ' if noticed else 'GREEN'}  {mutant.breaks}", flush=True)
+                print(f"       {red[0].split(' - ')[0] if red else ''}\n       {why[:150]}", flush=True)
             shutil.rmtree(tree)
     print(f"{len(MUTANTS) - unnoticed} of {len(MUTANTS)} mutants were noticed")
     return unnoticed

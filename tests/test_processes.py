@@ -5,7 +5,7 @@
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -27,15 +27,24 @@ def child(run):
             status = 0
         finally:
             os._exit(status)
+    os.close(to_parent[1])  # so that reading from a child that died ends at once
+    os.close(to_child[0])
+
+    def heard():
+        word = os.read(to_parent[0], 1)
+        assert word, "the child failed"
+        return word
+
     try:
-        yield lambda: os.read(to_parent[0], 1), lambda said: os.write(to_child[1], said)
+        yield heard, lambda said: os.write(to_child[1], said)
         assert os.waitpid(pid, 0)[1] == 0, "the child failed"
     except BaseException:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
         raise
     finally:
-        for end in (*to_parent, *to_child):
-            os.close(end)
+        os.close(to_parent[0])
+        os.close(to_child[1])
 
 
 def test_a_second_process_sees_a_forget_at_its_very_next_query(tmp_path, rng):
