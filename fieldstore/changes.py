@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fieldstore import erasure
 from fieldstore.arguments import Batch
-from fieldstore.engine.field import measured_kappa, unit_rows
+from fieldstore.engine.bandwidth import measured_kappa
+from fieldstore.engine.inputs import unit_rows
 from fieldstore.errors import FieldStoreError, StoreClosed, UnknownRecord
 from fieldstore.filters import Filter
 from fieldstore.ledger import Draft, Kind, commitment, new_salt

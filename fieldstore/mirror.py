@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from fieldstore import metadata
 from fieldstore.columns import Columns
-from fieldstore.engine.field import DEFAULT_KAPPA, Field, measured_kappa
+from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
+from fieldstore.engine.field import Field
 from fieldstore.errors import ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
 from fieldstore.filters import Filter
 from fieldstore.ledger import Draft, Kind

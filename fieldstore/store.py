@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike
 
 from fieldstore import answers, arguments, audit, changes, erasure
 from fieldstore.certificate import Certificate, check_key
-from fieldstore.engine.field import Field, unit_rows
+from fieldstore.engine.field import Field
+from fieldstore.engine.inputs import unit_rows
 from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
 from fieldstore.filters import Filter
 from fieldstore.ledger import Kind, Leaf

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldstore.engine.field import Field, measured_kappa
+from fieldstore.engine.bandwidth import measured_kappa
+from fieldstore.engine.field import Field
 from tests import naive
 
 KAPPA = 20.0

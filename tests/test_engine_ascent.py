@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fieldstore.engine import loops
-from fieldstore.engine.field import Field, unit_places
+from fieldstore.engine.field import Field
+from fieldstore.engine.inputs import unit_places
 from tests import naive
 
 

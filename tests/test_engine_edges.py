@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from fieldstore.engine.field import Field, checked_kappa, mean_cosine, measured_kappa, unit_places, unit_rows
+from fieldstore.engine.bandwidth import mean_cosine, measured_kappa
+from fieldstore.engine.field import Field
+from fieldstore.engine.inputs import checked_kappa, unit_places, unit_rows
 from tests import naive
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fieldstore.engine.field import Field, mean_cosine, measured_kappa, unit_rows
+from fieldstore.engine.bandwidth import mean_cosine, measured_kappa
+from fieldstore.engine.field import Field
+from fieldstore.engine.inputs import unit_rows
 from tests import naive
 
 COSINE = 2e-6  # what two float32 cosines may differ by

@@ -11,26 +11,32 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fieldstore.engine import loops
+from fieldstore.engine.bandwidth import DEFAULT_KAPPA, reach_of
+from fieldstore.engine.inputs import (
+    ROUNDING,
+    FloatRows,
+    checked_k,
+    checked_kappa,
+    checked_reach,
+    checked_weights,
+    unit_places,
+    unit_rows,
+)
 
-DEFAULT_KAPPA = 20.0
-_REACH = 0.735  # tau as a share of the room an embedder leaves; measured on Cranfield
 _POOL = 100  # candidates a ranking is made from
 _SMOOTH_POOL = 50  # of which smoothing reorders the first
-_ROUNDING = 1e-6  # error of a float32 cosine
-_PLURAL = {"vector": "vectors", "query": "queries", "place": "places"}
 _NO_MASK = np.empty(0, np.bool_)
 _NO_GROUPS = np.empty(0, np.int64)
 
 _log = logging.getLogger("fieldstore")
 
 _Number = TypeVar("_Number", bound=np.generic)
-FloatRows = NDArray[np.float32]
 
 
 class Ranking(NamedTuple):
@@ -99,8 +105,7 @@ class Field:
     @property
     def tau(self) -> float:
         """Reach: the cosine from which points speak for one another, mu0 + 0.735 (1 - mu0), mu0 = 1 - 15 / kappa."""
-        room = 15.0 / self.kappa
-        return 1.0 - room * (1.0 - _REACH)
+        return reach_of(self.kappa)
 
     def __len__(self) -> int:
         """Number of points, those of weight 0 included."""
@@ -126,7 +131,7 @@ class Field:
         self._check_changeable()
         rows = unit_rows(vectors, self.dim)
         added = np.arange(len(self), len(self) + len(rows))
-        values = _checked_weights(weights, len(added))
+        values = checked_weights(weights, len(added))
         arrays, end = self._arrays, len(self) + len(rows)
         if arrays.points.base is not arrays.rows:  # they were mounted from elsewhere
             arrays.rows = arrays.points.copy()
@@ -162,7 +167,7 @@ class Field:
         """
         self._check_changeable()
         chosen = np.atleast_1d(np.asarray(points, dtype=np.int64))
-        values = _checked_weights(weights, len(chosen))
+        values = checked_weights(weights, len(chosen))
         self._check_points(chosen)
         arrays = self._arrays
         arrays.repelled |= bool((values < 0).any())
@@ -193,7 +198,7 @@ class Field:
         0.7 own score + 0.3 kernel-weighted mean of the others' (field-semantics, 3). Points that weigh nothing,
         less than nothing, or that a repeller silences, never answer. Raises ValueError for k < 1 or a bad query.
         """
-        chosen, scores, cosines = self._candidates(self._query(query), _checked_k(k), allowed)
+        chosen, scores, cosines = self._candidates(self._query(query), checked_k(k), allowed)
         shares = _shares(scores, self.kappa)
         if smooth:
             head = slice(0, _SMOOTH_POOL)
@@ -223,11 +228,11 @@ class Field:
         """
         checked_groups = None if groups is None else self._groups(groups)
         reach = self.tau if reach is None else checked_reach(reach)
-        chosen, scores, cosines = self._candidates(self._query(query), _checked_k(k), allowed)
+        chosen, scores, cosines = self._candidates(self._query(query), checked_k(k), allowed)
         shares = _shares(scores, self.kappa)
         between = loops.gram(self.points, chosen)
         related = _NO_GROUPS if checked_groups is None else checked_groups[chosen]
-        owner = loops.absorb(between, related, reach - _ROUNDING)
+        owner = loops.absorb(between, related, reach - ROUNDING)
         shown = np.flatnonzero(owner == np.arange(len(owner)))
         values = scores[shown]
         if len(shown) >= 4:
@@ -315,7 +320,7 @@ class Field:
         Raises ValueError for a bad start, candidates < 1, or a field without a weighted point.
         """
         place = unit_places(start, self.dim)[0]
-        local, outside = self._local(place, _checked_k(candidates))
+        local, outside = self._local(place, checked_k(candidates))
         rows, weights = _sealed(self.points[local]), _sealed(self.weights[local])
         end, steps, settled = loops.climb(place, rows, weights, self.kappa, 300, 1e-5)
         (top,), (plus,), (minus,) = loops.field_at(end[None], rows, weights, self.kappa)
@@ -410,56 +415,6 @@ class _Arrays:
         self.repelled = False
 
 
-def mean_cosine(rows: FloatRows) -> float:
-    """mu0, the mean cosine of distinct pairs of the rows (n, d), from one sum: (|S|**2 - n) / (n (n - 1)).
-
-    Raises ValueError for fewer than 2 rows, which make no pair.
-    """
-    n = len(rows)
-    if n < 2:
-        raise ValueError(f"a mean cosine needs at least 2 vectors, here are {n}")
-    total = rows.sum(axis=0, dtype=np.float64)
-    return float((total @ total - n) / (n * (n - 1)))
-
-
-def measured_kappa(rows: FloatRows) -> float:
-    """The concentration that fits these points (n, d): 15 / (1 - mu0), mu0 clamped to [-0.2, 0.95]."""
-    return 15.0 / (1.0 - min(max(mean_cosine(rows), -0.2), 0.95))
-
-
-def checked_kappa(kappa: float) -> float:
-    """kappa as a float; ValueError unless positive and finite."""
-    if isinstance(kappa, bool) or not isinstance(kappa, int | float | np.number) or not 0 < kappa < math.inf:
-        raise ValueError(f"kappa must be a positive number, not {kappa!r}")
-    return float(kappa)
-
-
-def checked_reach(reach: float) -> float:
-    """reach as a float; ValueError unless finite."""
-    if isinstance(reach, bool) or not isinstance(reach, int | float | np.number) or not math.isfinite(reach):
-        raise ValueError(f"reach must be a cosine, not {reach!r}")
-    return float(reach)
-
-
-def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRows:
-    """Vectors (n, dim) or (dim,) brought to unit length, as contiguous float32 (n, dim).
-
-    A float32 row that has unit length within rounding is kept to the bit, so that what was read can be written back.
-    Raises ValueError naming the first row that is NaN, infinite or zero, and both numbers when dimensions differ.
-    """
-    rows = _checked_rows(vectors, dim, what)
-    unit = _normed(rows).astype(np.float32)
-    with np.errstate(over="ignore"):
-        kept = np.abs(np.einsum("ij,ij->i", rows, rows) - 1.0) < _ROUNDING
-    unit[kept] = rows[kept].astype(np.float32)
-    return np.ascontiguousarray(unit)
-
-
-def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:
-    """The same for places, in float64: where a field is looked at needs no rounding."""
-    return np.ascontiguousarray(_normed(_checked_rows(places, dim, "place")))
-
-
 def _with_room(array: NDArray[_Number], count: int) -> NDArray[_Number]:
     """The array, or one at least twice as long that begins with it, if it has fewer than count items."""
     if count <= len(array):
@@ -473,47 +428,6 @@ def _sealed(array: NDArray[_Number]) -> NDArray[_Number]:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _normed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    scaled = rows / np.abs(rows).max(axis=1, keepdims=True)  # first, so that squaring neither overflows nor vanishes
-    unit: NDArray[np.float64] = scaled / np.sqrt((scaled**2).sum(axis=1, keepdims=True))
-    return unit
-
-
-def _checked_rows(vectors: ArrayLike, dim: int, what: str) -> NDArray[np.float64]:
-    try:
-        given: NDArray[Any] = np.asarray(vectors)
-    except ValueError:
-        raise ValueError(f"{_PLURAL[what]} must be rows of {dim} numbers each; these rows differ in length") from None
-    if given.dtype.kind not in "fiu":
-        raise ValueError(f"{_PLURAL[what]} must be real numbers, not {given.dtype}")
-    rows = np.atleast_2d(given).astype(np.float64)
-    if given.ndim not in (1, 2):
-        raise ValueError(f"{_PLURAL[what]} must be (n, {dim}) or ({dim},), not {given.shape}")
-    if given.size == 0 and given.shape[0] == 0:
-        return np.empty((0, dim))
-    if rows.shape[1] != dim:
-        raise ValueError(f"{_PLURAL[what]} have {rows.shape[1]} dimensions, this field has {dim}")
-    for wrong, name in ((~np.isfinite(rows).all(axis=1), "NaN or infinity"), (~rows.any(axis=1), "only zeros")):
-        if wrong.any():
-            raise ValueError(f"{what} {int(wrong.argmax())} of {len(rows)} holds {name}; it has no direction")
-    return rows
-
-
-def _checked_weights(weights: ArrayLike, count: int) -> NDArray[np.float64]:
-    values = np.asarray(weights, dtype=np.float64)
-    if values.ndim > 1 or (values.ndim == 1 and len(values) != count):
-        raise ValueError(f"{count} points need one weight each or one for all, not {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError("weights must be finite")
-    return np.broadcast_to(values, (count,))
-
-
-def _checked_k(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
-    return int(k)
 
 
 def _log_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 # LangChain's words for a record and for a condition, put into fieldstore's and back.
 #
 # In:   texts, documents, ids and filters as LangChain hands them over.
-# Out:  columns for `FieldStore.add`, a `where` for its searches, documents for its answers.
+# Out:  columns for `FieldStore.add`, a `where` for its searches, documents and relevances for its answers.
 # Rule: what came in is never changed, and what goes out shares nothing with the store.
 """Documents and filters, translated."""
 
@@ -12,6 +12,8 @@ from uuid import uuid4
 from langchain_core.documents import Document
 
 from fieldstore import Hit, Record
+
+Filter = Mapping[str, Any] | None  # conditions on metadata, in the language of `FieldStore.search`; see `to_where`
 
 
 class Columns(TypedDict):
@@ -30,21 +32,22 @@ def columns_of_texts(
     """Texts with their metadata (`{}` where None) and ids (a new uuid4 where None).
 
     Raises:
-        ValueError: there are more or fewer metadatas or ids than texts.
+        ValueError: there are more or fewer metadatas or ids than texts, or a text is not `encodable`.
         TypeError: `texts` or `ids` is one string; it would be taken letter by letter.
     """
     if isinstance(texts, str) or isinstance(ids, str):
-        raise TypeError("texts and ids are lists of strings, not one string; nothing was added")
+        raise TypeError("texts and ids are lists of strings, not one string; nothing was done")
     pages = list(texts)  # once: a generator is empty the second time
     facts = [None] * len(pages) if metadatas is None else list(metadatas)
     names = [None] * len(pages) if ids is None else list(ids)
     for what, column in (("metadatas", facts), ("ids", names)):
         if len(column) != len(pages):
-            raise ValueError(f"got {len(pages)} texts but {len(column)} {what}; nothing was added")
+            raise ValueError(f"got {len(pages)} texts but {len(column)} {what}; nothing was done")
+    keys = [str(uuid4()) if name is None else name for name in names]
     return Columns(
-        texts=pages,
+        texts=[encodable(page, f"the text of {key!r}") for page, key in zip(pages, keys, strict=True)],
         metadatas=[dict(fact or {}) for fact in facts],
-        ids=[str(uuid4()) if name is None else name for name in names],
+        ids=keys,
     )
 
 
@@ -58,12 +61,33 @@ def columns_of_documents(documents: Iterable[Document], ids: Iterable[str | None
     )
 
 
+def encodable(text: str, what: str) -> str:
+    """The text, which UTF-8 can hold: embedders and the store need that, and embedders say it less clearly.
+
+    Raises:
+        ValueError: it holds half of a surrogate pair, as text cut in the middle does.
+        TypeError: it is no string.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a string, not {type(text).__name__}; nothing was done")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} holds a lone surrogate at {error.start}; nothing was done") from None
+    return text
+
+
 def to_document(record: Record | Hit) -> Document:
     """A record as LangChain knows it; one stored without text has an empty page."""
     return Document(id=record.id, page_content=record.text or "", metadata=record.metadata)
 
 
-def to_where(filter: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def relevance(cosine: float) -> float:
+    """A cosine as LangChain's relevance, 0 to 1; rounding may carry a cosine past 1."""
+    return min(1.0, max(0.0, (1.0 + cosine) / 2.0))
+
+
+def to_where(filter: Filter) -> dict[str, Any] | None:
     """A LangChain filter as fieldstore's `where`: the same language. None and `{}` let everything pass.
 
     Raises:
@@ -77,3 +101,14 @@ def to_where(filter: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if filter is not None and not isinstance(filter, Mapping):
         raise TypeError(f"filter is a {type(filter).__name__}; give a dict, such as {{'year': {{'$gte': 2020}}}}")
     return dict(filter) if filter else None
+
+
+def value_at(metadata: Mapping[str, Any], path: str) -> Any:
+    """The value under a key or at a dotted path, None where there is none: what `per` goes by, in the store as here."""
+    if path in metadata:
+        return metadata[path]
+    for dot in (place for place, letter in enumerate(path) if letter == "."):
+        inner = metadata.get(path[:dot])
+        if isinstance(inner, dict) and (value := value_at(inner, path[dot + 1 :])) is not None:
+            return value
+    return None

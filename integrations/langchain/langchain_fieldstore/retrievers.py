@@ -5,8 +5,10 @@
 # Rule: an option that the search_type cannot honour is refused by name.
 """`FieldRetriever`."""
 
+import json
 from collections.abc import Collection
-from typing import Any, ClassVar
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -15,8 +17,8 @@ from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import ConfigDict, model_validator
 
 from fieldstore import Hit
-from langchain_fieldstore.documents import to_document, to_where
-from langchain_fieldstore.vectorstores import FieldVectorStore, relevance
+from langchain_fieldstore.documents import relevance, to_document, to_where, value_at
+from langchain_fieldstore.vectorstores import FieldVectorStore
 
 _NEAREST = frozenset({"k", "filter", "score_threshold", "return_scores"})
 _OPTIONS = {
@@ -26,7 +28,7 @@ _OPTIONS = {
     "field": _NEAREST | {"per", "reach", "fill"},
 }
 
-_NEUTRAL = {"score_threshold": None, "per": None, "return_scores": False}  # field values that ask for nothing
+_NEUTRAL = {"score_threshold": None, "per": None, "fill": True, "return_scores": False}  # fields that ask for nothing
 
 
 class FieldRetriever(VectorStoreRetriever):
@@ -51,7 +53,7 @@ class FieldRetriever(VectorStoreRetriever):
     """Leave out documents whose relevance, (1 + cosine) / 2, is lower. Not with "mmr"."""
 
     per: str | None = None
-    """With "field": the metadata key of which no value is to come back twice."""
+    """With "field": the metadata key, or dotted path, of which no value is to come back twice."""
 
     fill: bool = True
     """With "field": where fewer than k distinct things are near, add the nearest of what they stand for."""
@@ -64,33 +66,27 @@ class FieldRetriever(VectorStoreRetriever):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")  # else as_retriever(top_k=1) is ignored
 
-    @model_validator(mode="before")
-    @classmethod
-    def validate_search_type(cls, values: dict[str, Any]) -> Any:
-        """Check `search_type` and, for "similarity_score_threshold", that a threshold is given in either place.
+    @model_validator(mode="after")
+    def validate_search_type(self) -> Self:
+        """Check `search_type` and the options given so far; LangChain's validator of this name does not see them all.
 
         Raises:
-            ValueError: one of them is not so.
+            ValueError: the search type is unknown, cannot honour an option, or lacks the threshold it is named after.
         """
-        search_type = values.get("search_type", "similarity")
-        if search_type not in cls.allowed_search_types:
-            raise ValueError(f"search_type is {search_type!r}; it is one of {', '.join(cls.allowed_search_types)}")
-        given = values | values.get("search_kwargs", {})
-        if search_type == "similarity_score_threshold" and given.get("score_threshold") is None:
-            raise ValueError("search_type 'similarity_score_threshold' needs a score_threshold, 0 to 1")
-        return values
+        self._options({})
+        return self
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         options = self._options(kwargs)
-        return self._find(self.vectorstore.embedding.embed_query(query), **options)
+        return self._find(self.vectorstore.vector_of(query), **options)
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         options = self._options(kwargs)
-        vector = await self.vectorstore.embedding.aembed_query(query)
+        vector = await self.vectorstore.avector_of(query)
         return await run_in_executor(None, lambda: self._find(vector, **options))
 
     def _options(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -98,14 +94,16 @@ class FieldRetriever(VectorStoreRetriever):
         if self.search_type not in _OPTIONS:  # it may have been assigned, which LangChain does not check
             raise ValueError(f"search_type is {self.search_type!r}; it is one of {', '.join(_OPTIONS)}")
         known = _OPTIONS[self.search_type]
-        fields = {name: getattr(self, name) for name in ("k", "filter", *_NEUTRAL, "fill")}
+        fields = {name: getattr(self, name) for name in ("k", "filter", *_NEUTRAL)}
         given = self.search_kwargs | {name: value for name, value in asked.items() if name != "verbose"}  # LangChain's
         set_here = {name for name, neutral in _NEUTRAL.items() if fields[name] != neutral}
         unknown = sorted((given.keys() | set_here) - known)
         if unknown:
             has = ", ".join(sorted(known))
             raise ValueError(f"search_type {self.search_type!r} has no option {', '.join(unknown)}; it has {has}")
-        return {name: value for name, value in fields.items() if name in known} | given
+        options = {name: value for name, value in fields.items() if name in known} | given
+        _check(self.search_type, options["k"], options.get("score_threshold"))
+        return options
 
     def _find(self, vector: list[float], k: int, filter: dict[str, Any] | None, **options: Any) -> list[Document]:
         """The one body of all four search types, sync and async."""
@@ -124,16 +122,33 @@ class FieldRetriever(VectorStoreRetriever):
         return [_with_scores(hit) if with_scores else to_document(hit) for hit in found]
 
 
+def _check(search_type: str, k: object, threshold: object) -> None:
+    """Raise ValueError for values out of range, before anything is embedded."""
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k is {k!r}; it is a whole number of at least 1")
+    if threshold is None:
+        if search_type == "similarity_score_threshold":
+            raise ValueError("search_type 'similarity_score_threshold' needs a score_threshold, 0 to 1")
+    elif isinstance(threshold, bool) or not isinstance(threshold, Real) or not 0 <= float(threshold) <= 1:
+        raise ValueError(f"score_threshold is {threshold!r}; it is a number from 0 to 1")
+
+
 def _filled(hits: list[Hit], k: int, per: str | None) -> list[Hit]:
     """The attractors, then the nearest of their members until there are k, no value of `per` twice."""
     full = list(hits)
-    seen = [] if per is None else [hit.metadata.get(per) for hit in hits]
+    seen = {_group(hit, per) for hit in hits}
     for member in sorted((member for hit in hits for member in hit.members), key=lambda member: -member.score):
-        value = None if per is None else member.metadata.get(per)
-        if len(full) < k and (value is None or value not in seen):  # as in the store: without a value, no twin
+        group = _group(member, per)
+        if len(full) < k and (group is None or group not in seen):  # as in the store: without a value, no twin
             full.append(member)
-            seen.append(value)
+            seen.add(group)
     return full
+
+
+def _group(hit: Hit, per: str | None) -> str | None:
+    """What two hits of the same value of `per` have in common; None without a value. As JSON, since 1 == True."""
+    value = None if per is None else value_at(hit.metadata, per)
+    return None if value is None else json.dumps(value, sort_keys=True)
 
 
 def _with_scores(hit: Hit) -> Document:

@@ -1,60 +1,48 @@
 # LangChain's VectorStore over one FieldStore: translate, delegate, return.
 #
 # In:   texts and documents; an Embeddings turns them into vectors here.
-# Out:  documents, receipts, certificates.
+# Out:  documents; what forgetting gives back is in forgetting.py.
 # Rule: no storage, no retries, no search logic; what cannot be honoured is refused by name.
 # Rule: a method on vectors is the one true body; its text and async forms only embed and call it.
 """`FieldVectorStore`."""
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from functools import partial, wraps
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.vectorstores import VectorStore
 
-from fieldstore import Certificate, Entry, FieldStore, Hit, Receipt, UnknownRecord
+from fieldstore import FieldStore, Hit
+from langchain_fieldstore.calls import in_thread, refuse
 from langchain_fieldstore.diversity import most_diverse
-from langchain_fieldstore.documents import Columns, columns_of_documents, columns_of_texts, to_document, to_where
+from langchain_fieldstore.documents import (
+    Columns,
+    Filter,
+    columns_of_documents,
+    columns_of_texts,
+    encodable,
+    relevance,
+    to_document,
+    to_where,
+)
+from langchain_fieldstore.forgetting import Forgetting
 
 if TYPE_CHECKING:
     from langchain_fieldstore.retrievers import FieldRetriever
 
-P = ParamSpec("P")
-S = TypeVar("S")
 T = TypeVar("T")
 
 
-def _in_thread(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """The async form of a method that embeds nothing."""
-
-    @wraps(method)
-    async def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await run_in_executor(None, partial(getattr(self, method.__name__), *args, **kwargs))
-
-    return twin
-
-
-def relevance(cosine: float) -> float:
-    """A cosine as LangChain's relevance, 0 to 1; rounding may carry a cosine past 1."""
-    return min(1.0, max(0.0, (1.0 + cosine) / 2.0))
-
-
-def _refuse(unknown: Mapping[str, Any]) -> None:
-    """Raise TypeError for arguments that nothing here would honour."""
-    if unknown:
-        raise TypeError(f"FieldVectorStore has no argument {', '.join(sorted(unknown))} here; nothing was done")
-
-
-class FieldVectorStore(VectorStore):
+class FieldVectorStore(Forgetting, VectorStore):
     """Documents found by meaning, forgotten on request, with proof of both.
 
     Setup:
         ```bash
-        pip install langchain-fieldstore
+        pip install . ./integrations/langchain  # in a checkout; once published: pip install langchain-fieldstore
         ```
 
     Key init args:
@@ -82,10 +70,7 @@ class FieldVectorStore(VectorStore):
         foo = Document(id="1", page_content="foo", metadata={"baz": "bar"})
         thud = Document(id="2", page_content="thud", metadata={"bar": "baz"})
         doomed = Document(id="3", page_content="i will be deleted :(")
-        print(vector_store.add_documents([foo, thud, doomed]))
-        ```
-        ```text
-        ['1', '2', '3']
+        vector_store.add_documents([foo, thud, doomed])
         ```
 
     Update Documents:
@@ -95,10 +80,7 @@ class FieldVectorStore(VectorStore):
 
     Delete Documents:
         ```python
-        print(vector_store.delete(["3"]))
-        ```
-        ```text
-        True
+        vector_store.delete(["3"])
         ```
 
     Search:
@@ -130,11 +112,10 @@ class FieldVectorStore(VectorStore):
         ```python
         import asyncio
 
-        [document] = asyncio.run(vector_store.asimilarity_search("foo", k=1))
-        print(document.page_content)
+        print(asyncio.run(vector_store.asimilarity_search("foo", k=1)))
         ```
         ```text
-        foo
+        [Document(id='1', metadata={'baz': 'bar'}, page_content='foo')]
         ```
 
     Use as Retriever:
@@ -146,31 +127,21 @@ class FieldVectorStore(VectorStore):
         [Document(id='2', metadata={'bar': 'qux'}, page_content='thud')]
         ```
 
-    Forget and restore:
-        ```python
-        print(vector_store.forget(["1"], reason="asked by its author").ids)
-        print(vector_store.restore(["1"]).ids)
-        ```
-        ```text
-        ('1',)
-        ('1',)
-        ```
-
-    Erase:
-        ```python
-        certificate = vector_store.erase(["1"])
-        print(vector_store.restore(["1"]).unknown)
-        ```
-        ```text
-        ('1',)
-        ```
-
     Field search:
         ```python
-        print(vector_store.field_search("thud", k=4))
+        print(vector_store.field_search("thud", k=1))
         ```
         ```text
         [Document(id='2', metadata={'bar': 'qux'}, page_content='thud')]
+        ```
+
+    Forget, restore, erase:
+        ```python
+        print(vector_store.forget(["1"], reason="asked by its author").ids, vector_store.restore(["1"]).ids)
+        certificate = vector_store.erase(["1"])
+        ```
+        ```text
+        ('1',) ('1',)
         ```
     """
 
@@ -272,7 +243,7 @@ class FieldVectorStore(VectorStore):
             ValueError: the numbers differ, an id comes twice, or metadata is not JSON; nothing was added.
             TypeError: any other argument.
         """
-        return self._add(columns_of_texts(texts, metadatas, ids), **kwargs)
+        return self._write(self.store.add, columns_of_texts(texts, metadatas, ids), **kwargs)
 
     async def aadd_texts(
         self,
@@ -283,172 +254,90 @@ class FieldVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """`add_texts` with the async embedder."""
-        return await self._aadd(columns_of_texts(texts, metadatas, ids), **kwargs)
+        return await self._awrite(self.store.add, columns_of_texts(texts, metadatas, ids), **kwargs)
 
     def add_documents(
         self, documents: Iterable[Document], *, ids: Iterable[str | None] | None = None, **kwargs: Any
     ) -> list[str]:
         """`add_texts` for documents; `ids`, when given, beat the documents' own."""
-        return self._add(columns_of_documents(documents, ids), **kwargs)
+        return self._write(self.store.add, columns_of_documents(documents, ids), **kwargs)
 
     async def aadd_documents(
         self, documents: Iterable[Document], *, ids: Iterable[str | None] | None = None, **kwargs: Any
     ) -> list[str]:
         """`add_documents` with the async embedder."""
-        return await self._aadd(columns_of_documents(documents, ids), **kwargs)
+        return await self._awrite(self.store.add, columns_of_documents(documents, ids), **kwargs)
 
-    def _add(self, columns: Columns, *, batch_size: int | None = None, **kwargs: Any) -> list[str]:
-        _refuse(kwargs)
-        if not columns["texts"]:
-            return []
-        return self.store.add(self.embedding.embed_documents(columns["texts"]), **columns)
-
-    async def _aadd(self, columns: Columns, *, batch_size: int | None = None, **kwargs: Any) -> list[str]:
-        _refuse(kwargs)
-        if not columns["texts"]:
-            return []
-        vectors = await self.embedding.aembed_documents(columns["texts"])
-        return await run_in_executor(None, partial(self.store.add, vectors, **columns))
-
-    def update_documents(self, ids: Sequence[str], documents: Iterable[Document]) -> list[str]:
-        """Replace live documents, one per id: text, metadata and vector. Returns the ids.
+    def update_documents(self, ids: Iterable[str], documents: Iterable[Document]) -> list[str]:
+        """Replace live documents, one per id, in one transaction: text, metadata and vector. Returns the ids.
 
         Raises:
             UnknownRecord: an id is not live; nothing was changed, and nothing forgotten is revived.
         """
-        self._require_live(ids)
-        return self.add_documents(documents, ids=ids)
+        return self._write(self.store.update, columns_of_documents(documents, ids))
 
-    async def aupdate_documents(self, ids: Sequence[str], documents: Iterable[Document]) -> list[str]:
+    async def aupdate_documents(self, ids: Iterable[str], documents: Iterable[Document]) -> list[str]:
         """`update_documents` with the async embedder."""
-        await run_in_executor(None, self._require_live, ids)
-        return await self.aadd_documents(documents, ids=ids)
+        return await self._awrite(self.store.update, columns_of_documents(documents, ids))
 
     def update_document(self, document_id: str, document: Document) -> str:
         """`update_documents` for one."""
         return self.update_documents([document_id], [document])[0]
 
-    def _require_live(self, ids: Sequence[str]) -> None:
-        missing = [id for id in ids if not self.store.exists(id)]
-        if missing:
-            raise UnknownRecord(f"no live record {missing[0]!r}; nothing was changed. New documents: add_documents")
+    async def aupdate_document(self, document_id: str, document: Document) -> str:
+        """`update_document` with the async embedder."""
+        return (await self.aupdate_documents([document_id], [document]))[0]
 
-    # ---- forgetting
+    def _write(
+        self, verb: Callable[..., object], columns: Columns, *, batch_size: int | None = None, **unknown: Any
+    ) -> list[str]:
+        """Embed the texts, then hand everything to the store's `verb` in one call."""
+        refuse(unknown)
+        if columns["texts"]:
+            verb(vectors=self.embedding.embed_documents(columns["texts"]), **columns)
+        return columns["ids"]
 
-    def delete(
-        self,
-        ids: Sequence[str] | None = None,
-        *,
-        filter: Mapping[str, Any] | None = None,
-        delete_all: bool = False,
-        erase: bool | None = None,
-        reason: str | None = None,
-        actor: str | None = None,
-        **kwargs: Any,
-    ) -> bool:
-        """Take documents out of every answer, by exactly one of `ids`, `filter` and `delete_all`. Always True.
-
-        `erase` decides between forgetting (False) and destroying for good (True); None follows `on_delete`. Erasing
-        also reaches what is forgotten already. Ids that are not there and `[]` delete nothing, and are no error.
-        Unlike LangChain's base class says, `delete()` does not empty the store: ask for `delete_all=True`.
-
-        Raises:
-            ValueError: not exactly one of the three is given (`filter={}` does not count); nothing was deleted.
-            ErasePending, LeftoversFound: gone from every answer, but bytes are left on disk; delete again to go on.
-        """
-        _refuse(kwargs)
-        if [ids is not None, bool(filter), delete_all].count(True) != 1:
-            raise ValueError("delete takes exactly one of ids, filter= and delete_all=True; nothing was deleted")
-        if self.on_delete == "erase" if erase is None else erase:
-            self._erase_known(ids, to_where(filter), reason, actor)
-        elif delete_all:
-            self.store.forget(self.store.ids(), reason=reason, actor=actor)
-        else:
-            self.forget(ids, filter=filter, reason=reason, actor=actor)
-        return True
-
-    def _erase_known(
-        self, ids: Sequence[str] | None, where: dict[str, Any] | None, reason: str | None, actor: str | None
-    ) -> None:
-        """Erase what there is to erase: `FieldStore.erase` refuses ids that are neither live nor forgotten."""
-        if ids is None:
-            ids = self.store.ids(where=where) + self.store.ids(where=where, forgotten=True)
-        known = [id for id in ([ids] if isinstance(ids, str) else ids) if self.store.history(id)]
-        if known:
-            self.store.erase(known, reason=reason, actor=actor)
-        else:
-            self.store.finish_erase()  # or an erase that was interrupted would pass for done when it is asked for again
-
-    def forget(
-        self,
-        ids: Sequence[str] | None = None,
-        *,
-        filter: Mapping[str, Any] | None = None,
-        reason: str | None = None,
-        actor: str | None = None,
-    ) -> Receipt:
-        """Take documents out of every answer until `restore`; their content is kept. See `FieldStore.forget`."""
-        return self.store.forget(ids, where=to_where(filter), reason=reason, actor=actor)
-
-    def restore(
-        self,
-        ids: Sequence[str] | None = None,
-        *,
-        filter: Mapping[str, Any] | None = None,
-        reason: str | None = None,
-        actor: str | None = None,
-    ) -> Receipt:
-        """Bring forgotten documents back as they were. See `FieldStore.restore`."""
-        return self.store.restore(ids, where=to_where(filter), reason=reason, actor=actor)
-
-    def erase(
-        self,
-        ids: Sequence[str] | None = None,
-        *,
-        filter: Mapping[str, Any] | None = None,
-        reason: str | None = None,
-        actor: str | None = None,
-    ) -> Certificate:
-        """Destroy documents for good, live or forgotten, every version of them. See `FieldStore.erase`."""
-        return self.store.erase(ids, where=to_where(filter), reason=reason, actor=actor)
-
-    def history(self, id: str) -> list[Entry]:
-        """What was ever done to one document, oldest first. See `FieldStore.history`."""
-        return self.store.history(id)
-
-    aforget = _in_thread(forget)
-    arestore = _in_thread(restore)
-    aerase = _in_thread(erase)
-    ahistory = _in_thread(history)
+    async def _awrite(
+        self, verb: Callable[..., object], columns: Columns, *, batch_size: int | None = None, **unknown: Any
+    ) -> list[str]:
+        refuse(unknown)
+        if columns["texts"]:
+            vectors = await self.embedding.aembed_documents(columns["texts"])
+            await run_in_executor(None, partial(verb, vectors=vectors, **columns))
+        return columns["ids"]
 
     # ---- finding
+
+    def vector_of(self, query: str) -> list[float]:
+        """A query, embedded."""
+        return self.embedding.embed_query(encodable(query, "the query"))
+
+    async def avector_of(self, query: str) -> list[float]:
+        """`vector_of` with the async embedder."""
+        return await self.embedding.aembed_query(encodable(query, "the query"))
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The live documents among `ids`, in that order, each once."""
         return [to_document(record) for record in self.store.get(ids)]
 
-    def similarity_search(
-        self, query: str, k: int = 4, *, filter: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> list[Document]:
+    def similarity_search(self, query: str, k: int = 4, *, filter: Filter = None, **kwargs: Any) -> list[Document]:
         """The k nearest documents that pass `filter`, best first; fewer only where fewer are live."""
-        return self.similarity_search_by_vector(self.embedding.embed_query(query), k, filter=filter, **kwargs)
+        return self.similarity_search_by_vector(self.vector_of(query), k, filter=filter, **kwargs)
 
     def similarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, *, filter: Mapping[str, Any] | None = None, **kwargs: Any
+        self, embedding: list[float], k: int = 4, *, filter: Filter = None, **kwargs: Any
     ) -> list[Document]:
         """`similarity_search` for a vector of any length but zero."""
         return [to_document(hit) for hit in self._hits(embedding, k, filter, kwargs)]
 
     def similarity_search_with_score(
-        self, query: str, k: int = 4, *, filter: Mapping[str, Any] | None = None, **kwargs: Any
+        self, query: str, k: int = 4, *, filter: Filter = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """`similarity_search` with each document's cosine to the query, -1 to 1: higher is closer."""
-        return self.similarity_search_with_score_by_vector(
-            self.embedding.embed_query(query), k, filter=filter, **kwargs
-        )
+        return self.similarity_search_with_score_by_vector(self.vector_of(query), k, filter=filter, **kwargs)
 
     def similarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, *, filter: Mapping[str, Any] | None = None, **kwargs: Any
+        self, /, embedding: list[float], k: int = 4, *, filter: Filter = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """`similarity_search_with_score` for a vector."""
         return [(to_document(hit), hit.cosine) for hit in self._hits(embedding, k, filter, kwargs)]
@@ -460,7 +349,7 @@ class FieldVectorStore(VectorStore):
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
         *,
-        filter: Mapping[str, Any] | None = None,
+        filter: Filter = None,
         **kwargs: Any,
     ) -> list[Document]:
         """k documents that are near the query yet unlike one another, in the order they were chosen.
@@ -469,7 +358,7 @@ class FieldVectorStore(VectorStore):
         `lambda_mult`: 1 = nearness alone, 0 = unlikeness alone.
         """
         return self.max_marginal_relevance_search_by_vector(
-            self.embedding.embed_query(query), k, fetch_k, lambda_mult, filter=filter, **kwargs
+            self.vector_of(query), k, fetch_k, lambda_mult, filter=filter, **kwargs
         )
 
     def max_marginal_relevance_search_by_vector(
@@ -479,7 +368,7 @@ class FieldVectorStore(VectorStore):
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
         *,
-        filter: Mapping[str, Any] | None = None,
+        filter: Filter = None,
         **kwargs: Any,
     ) -> list[Document]:
         """`max_marginal_relevance_search` for a vector."""
@@ -491,32 +380,23 @@ class FieldVectorStore(VectorStore):
         return [to_document(records[place]) for place in order]
 
     def field_search(
-        self, query: str, k: int = 4, *, filter: Mapping[str, Any] | None = None, per: str | None = None, **kwargs: Any
+        self, query: str, k: int = 4, *, filter: Filter = None, per: str | None = None, **kwargs: Any
     ) -> list[Document]:
         """The distinct things near the query: one document for each group of mutually similar ones, best first.
 
-        `per` names a metadata key (the source document, say): one document per value at most. Fewer than k come back
-        where fewer distinct things are near; the retriever's `fill` adds to them.
+        `per` names a metadata key or dotted path (the source document, say): one document per value at most. Fewer
+        than k come back where fewer distinct things are near; the retriever's `fill` adds to them.
         """
-        return self.field_search_by_vector(self.embedding.embed_query(query), k, filter=filter, per=per, **kwargs)
+        return self.field_search_by_vector(self.vector_of(query), k, filter=filter, per=per, **kwargs)
 
     def field_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        *,
-        filter: Mapping[str, Any] | None = None,
-        per: str | None = None,
-        **kwargs: Any,
+        self, /, embedding: list[float], k: int = 4, *, filter: Filter = None, per: str | None = None, **kwargs: Any
     ) -> list[Document]:
         """`field_search` for a vector."""
-        hits = self._hits(embedding, k, filter, kwargs, by="attractors", per=per)
-        return [to_document(hit) for hit in hits]
+        return [to_document(hit) for hit in self._hits(embedding, k, filter, kwargs, by="attractors", per=per)]
 
-    def _hits(
-        self, vector: list[float], k: int, filter: Mapping[str, Any] | None, unknown: Mapping[str, Any], **how: Any
-    ) -> list[Hit]:
-        _refuse(unknown)
+    def _hits(self, vector: list[float], k: int, filter: Filter, unknown: Mapping[str, Any], **how: Any) -> list[Hit]:
+        refuse(unknown)
         return self.store.search(vector, k, where=to_where(filter), **how)
 
     def search(self, query: str, search_type: str, **kwargs: Any) -> list[Document]:
@@ -552,9 +432,12 @@ class FieldVectorStore(VectorStore):
         """`field_search` with the async embedder."""
         return await self._by_query(self.field_search_by_vector, query, k, **kwargs)
 
+    asimilarity_search_with_score_by_vector = in_thread(similarity_search_with_score_by_vector)
+    afield_search_by_vector = in_thread(field_search_by_vector)
+
     async def _by_query(self, by_vector: Callable[..., T], query: str, *args: Any, **kwargs: Any) -> T:
         """Embed without blocking, then run the body that takes a vector in a thread."""
-        vector = await self.embedding.aembed_query(query)
+        vector = await self.avector_of(query)
         return await run_in_executor(None, partial(by_vector, vector, *args, **kwargs))
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:

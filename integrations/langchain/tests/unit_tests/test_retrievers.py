@@ -64,6 +64,15 @@ def test_filling_up_repeats_no_value_of_per(animals: FieldVectorStore) -> None:
     assert [document.metadata["book"] for document in retriever.invoke(FOX)] == ["a", "c", "b"]
 
 
+def test_filling_up_repeats_no_nested_value_of_per(embedding: Embeddings) -> None:
+    names: list[Any] = ["a", "b", "b", 1, True, "1", None]
+    with FieldVectorStore(embedding) as vector_store:
+        vector_store.add_texts([FOX] * len(names), [{"source": {"name": name}} for name in names])
+        retriever = vector_store.as_retriever(search_type="field", k=7, per="source.name")
+        found = [document.metadata["source"]["name"] for document in retriever.invoke(FOX)]
+        assert [repr(name) for name in found] == ["'a'", "'b'", "1", "True", "'1'", "None"]  # all different
+
+
 def test_a_reach_is_passed_on(animals: FieldVectorStore) -> None:
     retriever = animals.as_retriever(search_type="field", fill=False, k=6)
     assert len(found(retriever, reach=1.1)) == 6
@@ -126,6 +135,8 @@ def test_an_unknown_field_of_the_retriever_is_refused_by_name(animals: FieldVect
     [
         ("similarity", {"search_kwargs": {"fetch_k": 9}}, "fetch_k"),
         ("similarity", {"per": "book"}, "per"),
+        ("similarity", {"fill": False}, "fill"),
+        ("mmr", {"search_kwargs": {"fill": False}}, "fill"),
         ("mmr", {"score_threshold": 0.5}, "score_threshold"),
         ("mmr", {"return_scores": True}, "return_scores"),
         ("field", {"search_kwargs": {"lambda_mult": 0.5}}, "lambda_mult"),
@@ -134,13 +145,43 @@ def test_an_unknown_field_of_the_retriever_is_refused_by_name(animals: FieldVect
 async def test_an_option_the_search_type_cannot_honour_is_refused_by_name(
     animals: FieldVectorStore, search_type: str, options: dict[str, Any], named: str
 ) -> None:
-    retriever = animals.as_retriever(search_type=search_type, **options)
     with pytest.raises(ValueError, match=f"has no option {named}"):
-        retriever.invoke(FOX)
+        animals.as_retriever(search_type=search_type, **options)
+    retriever = animals.as_retriever(search_type=search_type)
     with pytest.raises(ValueError, match=f"has no option {named}"):
-        await retriever.ainvoke(FOX)
+        retriever.invoke(FOX, **options.get("search_kwargs", options))
     with pytest.raises(ValueError, match="has no option colour"):
-        animals.as_retriever(search_type=search_type).invoke(FOX, colour="red")
+        await retriever.ainvoke(FOX, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "k is 0; it is a whole number"),
+        ({"k": 2.0}, "k is 2.0; it is a whole number"),
+        ({"k": True}, "k is True; it is a whole number"),
+        ({"score_threshold": 7.0}, "score_threshold is 7.0; it is a number from 0 to 1"),
+        ({"score_threshold": -0.5}, "score_threshold is -0.5; it is a number from 0 to 1"),
+        ({"score_threshold": "0.5"}, "score_threshold is '0.5'; it is a number from 0 to 1"),
+        ({"score_threshold": float("nan")}, "score_threshold is nan; it is a number from 0 to 1"),
+    ],
+)
+async def test_an_option_out_of_its_range_is_refused_wherever_it_is_given(
+    animals: FieldVectorStore, options: dict[str, Any], message: str
+) -> None:
+    for search_type in ("similarity", "field"):
+        with pytest.raises(ValueError, match=message):
+            animals.as_retriever(search_type=search_type, search_kwargs=options)
+        with pytest.raises(ValueError, match=message):
+            animals.as_retriever(search_type=search_type).invoke(FOX, **options)
+        with pytest.raises(ValueError, match=message):
+            await animals.as_retriever(search_type=search_type).ainvoke(FOX, **options)
+
+
+def test_a_field_of_the_retriever_out_of_its_range_is_refused_when_it_is_made(animals: FieldVectorStore) -> None:
+    for options in ({"k": 0}, {"score_threshold": 7.0}, {"search_type": "mmr", "k": -1}):
+        with pytest.raises(ValueError, match="it is a"):
+            animals.as_retriever(**options)
 
 
 def test_a_search_type_assigned_later_is_checked_when_used(animals: FieldVectorStore) -> None:

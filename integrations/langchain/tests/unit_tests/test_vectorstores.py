@@ -15,7 +15,7 @@ from langchain_core.indexing import InMemoryRecordManager, index
 from fieldstore import ErasePending, FieldStore, UnknownRecord, verify_certificate
 from langchain_fieldstore import FieldRetriever, FieldVectorStore
 from langchain_fieldstore.diversity import most_diverse
-from langchain_fieldstore.vectorstores import relevance
+from langchain_fieldstore.documents import relevance
 
 FOX, FISH, DOOR = "the red fox runs", "the red fish swims", "a blue door opens"
 
@@ -143,6 +143,28 @@ def test_an_unknown_argument_is_refused_by_name(three: FieldVectorStore, call: C
     assert three.store.count() == 3
 
 
+async def test_a_lone_surrogate_is_refused_before_anything_is_embedded(three: FieldVectorStore, embedding: Any) -> None:
+    embedding.calls.clear()
+    with pytest.raises(ValueError, match="the text of 'x' holds a lone surrogate at 4;"):
+        three.add_texts([FOX, "red \ud800"], ids=["w", "x"])
+    with pytest.raises(ValueError, match="lone surrogate at 0"):
+        await three.aupdate_documents(["1"], [Document(page_content="\udfff")])
+    for search_type in ("similarity", "mmr", "field"):
+        with pytest.raises(ValueError, match="the query holds a lone surrogate at 4"):
+            three.search("fox \ud800", search_type)
+        with pytest.raises(ValueError, match="the query holds a lone surrogate at 4"):
+            await three.asearch("fox \ud800", search_type)
+        retriever = three.as_retriever(search_type=search_type)
+        with pytest.raises(ValueError, match="the query holds a lone surrogate at 4"):
+            retriever.invoke("fox \ud800")
+        with pytest.raises(ValueError, match="the query holds a lone surrogate at 4"):
+            await retriever.ainvoke("fox \ud800")
+    with pytest.raises(TypeError, match="must be a string, not int"):
+        three.add_texts([7])  # type: ignore[list-item]
+    assert embedding.calls == []
+    assert three.store.count() == 3
+
+
 # -- updating
 
 
@@ -162,6 +184,42 @@ async def test_updating_what_is_not_live_is_refused_and_revives_nothing(three: F
     with pytest.raises(UnknownRecord, match=id):
         await three.aupdate_documents(["1", id], [Document(page_content=DOOR)] * 2)
     assert three.get_by_ids(["1", id]) == [Document(id="1", page_content=FOX, metadata={"n": 1, "alive": True})]
+
+
+async def test_what_is_forgotten_while_its_update_is_embedded_stays_forgotten(
+    three: FieldVectorStore, embedding: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful(type(embedding)):  # type: ignore[misc]
+        def embed_documents(self, texts: list[str]) -> Any:
+            three.forget(["1"])
+            return super().embed_documents(texts)
+
+        async def aembed_documents(self, texts: list[str]) -> Any:
+            return self.embed_documents(texts)
+
+    monkeypatch.setattr(three, "embedding", Forgetful())
+    with pytest.raises(UnknownRecord, match="'1'"):
+        three.update_documents(["2", "1"], [Document(page_content=DOOR)] * 2)
+    three.restore(["1"])
+    with pytest.raises(UnknownRecord, match="'1'"):
+        await three.aupdate_document("1", Document(page_content=DOOR))
+    assert three.store.ids() == ["2", "3"]
+    assert three.get_by_ids(["2"])[0].page_content == FISH
+
+
+async def test_a_generator_of_ids_is_updated_whole(three: FieldVectorStore) -> None:
+    documents = [Document(page_content=DOOR), Document(page_content=FOX)]
+    assert three.update_documents((id for id in "12"), documents) == ["1", "2"]
+    assert await three.aupdate_documents((id for id in "21"), iter(documents)) == ["2", "1"]
+    assert [document.page_content for document in three.get_by_ids(["1", "2"])] == [FOX, DOOR]
+    assert three.update_documents([], []) == []
+
+
+async def test_one_document_is_updated_by_the_async_form_too(three: FieldVectorStore, embedding: Any) -> None:
+    embedding.calls.clear()
+    assert await three.aupdate_document("3", Document(page_content=FISH)) == "3"
+    assert embedding.calls == [("async", 1)]
+    assert three.get_by_ids(["3"])[0].page_content == FISH
 
 
 # -- deleting
@@ -339,6 +397,14 @@ def test_a_field_search_per_key_names_no_value_twice(empty: FieldVectorStore) ->
     assert sorted(document.metadata["book"] for document in found) == ["a", "b"]
 
 
+async def test_per_reaches_nested_metadata_by_a_dotted_path(empty: FieldVectorStore) -> None:
+    texts = ["red fox", "blue door", "green tree", "old fox"]
+    empty.add_texts(texts, [{"source": {"name": name}} for name in "aabb"])
+    found = empty.field_search("fox", k=4, per="source.name")
+    assert sorted(document.metadata["source"]["name"] for document in found) == ["a", "b"]
+    assert await empty.afield_search("fox", k=4, per="source.name") == found
+
+
 # -- diversity
 
 
@@ -465,6 +531,13 @@ async def test_the_async_forms_use_the_async_embedder(embedding: Any) -> None:
     assert {form for form, _ in embedding.calls} == {"async"}
 
 
+async def test_the_async_forms_by_vector_return_the_same(three: FieldVectorStore, embedding: Any) -> None:
+    fox = embedding.vector(FOX)
+    scored = three.similarity_search_with_score_by_vector(fox, k=2, filter={"alive": True})
+    assert await three.asimilarity_search_with_score_by_vector(fox, k=2, filter={"alive": True}) == scored
+    assert await three.afield_search_by_vector(fox, 2, per="n") == three.field_search_by_vector(fox, 2, per="n")
+
+
 async def test_writers_and_readers_at_once_leave_a_sound_store(empty: FieldVectorStore) -> None:
     async def write(writer: int) -> None:
         for n in range(4):
@@ -556,6 +629,19 @@ def test_langchain_indexing_writes_skips_and_deletes(empty: FieldVectorStore, cl
     assert run(FOX, FISH) == (2, 0, 0)
     assert run(FOX, DOOR) == (1, 1, 0 if cleanup is None else 1)
     assert empty.store.count() == (3 if cleanup is None else 2)
+
+
+def test_langchain_indexing_skips_what_was_forgotten_and_revives_it_only_by_force(empty: FieldVectorStore) -> None:
+    """As the README says; it will have to change with a record manager that reads the ledger."""
+    manager = InMemoryRecordManager("tests")
+    manager.create_schema()
+    documents = [Document(page_content=FOX)]
+    index(documents, manager, empty, key_encoder="sha256")
+    [id] = empty.forget(empty.store.ids()).ids
+    assert index(documents, manager, empty, key_encoder="sha256")["num_skipped"] == 1
+    assert empty.store.ids(forgotten=True) == [id]
+    assert index(documents, manager, empty, key_encoder="sha256", force_update=True)["num_updated"] == 1
+    assert empty.store.ids() == [id]
 
 
 def test_its_retriever_is_the_field_retriever_with_the_usual_tags(three: FieldVectorStore) -> None:

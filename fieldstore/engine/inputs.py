@@ -1,0 +1,90 @@
+# What the engine is given, checked and brought to one form, before a loop sees it.
+#
+# In:   arrays of any float type. Out: contiguous arrays of unit rows, plain numbers. No state.
+# Rule: a message names the first thing that is wrong, and both numbers where two differ.
+"""Checks of vectors, weights and parameters."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+ROUNDING = 1e-6  # error of a float32 cosine
+_PLURAL = {"vector": "vectors", "query": "queries", "place": "places"}
+
+FloatRows = NDArray[np.float32]
+
+
+def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRows:
+    """Vectors (n, dim) or (dim,) brought to unit length, as contiguous float32 (n, dim).
+
+    A float32 row that has unit length within rounding is kept to the bit, so that what was read can be written back.
+    Raises ValueError naming the first row that is NaN, infinite or zero, and both numbers when dimensions differ.
+    """
+    rows = _checked_rows(vectors, dim, what)
+    unit = _normed(rows).astype(np.float32)
+    with np.errstate(over="ignore"):
+        kept = np.abs(np.einsum("ij,ij->i", rows, rows) - 1.0) < ROUNDING
+    unit[kept] = rows[kept].astype(np.float32)
+    return np.ascontiguousarray(unit)
+
+
+def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:
+    """The same for places, in float64: where a field is looked at needs no rounding."""
+    return np.ascontiguousarray(_normed(_checked_rows(places, dim, "place")))
+
+
+def _normed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    scaled = rows / np.abs(rows).max(axis=1, keepdims=True)  # first, so that squaring neither overflows nor vanishes
+    unit: NDArray[np.float64] = scaled / np.sqrt((scaled**2).sum(axis=1, keepdims=True))
+    return unit
+
+
+def _checked_rows(vectors: ArrayLike, dim: int, what: str) -> NDArray[np.float64]:
+    try:
+        given: NDArray[Any] = np.asarray(vectors)
+    except ValueError:
+        raise ValueError(f"{_PLURAL[what]} must be rows of {dim} numbers each; these rows differ in length") from None
+    if given.dtype.kind not in "fiu":
+        raise ValueError(f"{_PLURAL[what]} must be real numbers, not {given.dtype}")
+    rows = np.atleast_2d(given).astype(np.float64)
+    if given.ndim not in (1, 2):
+        raise ValueError(f"{_PLURAL[what]} must be (n, {dim}) or ({dim},), not {given.shape}")
+    if given.size == 0 and given.shape[0] == 0:
+        return np.empty((0, dim))
+    if rows.shape[1] != dim:
+        raise ValueError(f"{_PLURAL[what]} have {rows.shape[1]} dimensions, this field has {dim}")
+    for wrong, name in ((~np.isfinite(rows).all(axis=1), "NaN or infinity"), (~rows.any(axis=1), "only zeros")):
+        if wrong.any():
+            raise ValueError(f"{what} {int(wrong.argmax())} of {len(rows)} holds {name}; it has no direction")
+    return rows
+
+
+def checked_weights(weights: ArrayLike, count: int) -> NDArray[np.float64]:
+    values = np.asarray(weights, dtype=np.float64)
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != count):
+        raise ValueError(f"{count} points need one weight each or one for all, not {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("weights must be finite")
+    return np.broadcast_to(values, (count,))
+
+
+def checked_k(k: int) -> int:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
+    return int(k)
+
+
+def checked_kappa(kappa: float) -> float:
+    """kappa as a float; ValueError unless positive and finite."""
+    if isinstance(kappa, bool) or not isinstance(kappa, int | float | np.number) or not 0 < kappa < math.inf:
+        raise ValueError(f"kappa must be a positive number, not {kappa!r}")
+    return float(kappa)
+
+
+def checked_reach(reach: float) -> float:
+    """reach as a float; ValueError unless finite."""
+    if isinstance(reach, bool) or not isinstance(reach, int | float | np.number) or not math.isfinite(reach):
+        raise ValueError(f"reach must be a cosine, not {reach!r}")
+    return float(reach)

@@ -1,0 +1,105 @@
+# The verbs that take documents out: LangChain's `delete`, and the store's own forget, restore and erase.
+#
+# In:   ids or a filter. Out: receipts, certificates.
+# Rule: nothing is ever taken for "all of them": that has to be asked for by name.
+"""`Forgetting`, the part of `FieldVectorStore` that embeds nothing and finds nothing."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from fieldstore import Certificate, Entry, FieldStore, Receipt
+from langchain_fieldstore.calls import in_thread, refuse
+from langchain_fieldstore.documents import Filter, to_where
+
+
+class Forgetting:
+    """Deletes, forgets, restores and erases in `store`."""
+
+    store: FieldStore
+    on_delete: Literal["forget", "erase"]
+
+    def delete(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        filter: Filter = None,
+        delete_all: bool = False,
+        erase: bool | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+        **kwargs: Any,
+    ) -> bool:
+        """Take documents out of every answer, by exactly one of `ids`, `filter` and `delete_all`. Always True.
+
+        `erase` decides between forgetting (False) and destroying for good (True); None follows `on_delete`. Erasing
+        also reaches what is forgotten already. Ids that are not there and `[]` delete nothing, and are no error.
+        Unlike LangChain's base class says, `delete()` does not empty the store: ask for `delete_all=True`.
+
+        Raises:
+            ValueError: not exactly one of the three is given (`filter={}` does not count); nothing was deleted.
+            ErasePending, LeftoversFound: gone from every answer, but bytes are left on disk; delete again to go on.
+        """
+        refuse(kwargs)
+        if [ids is not None, bool(filter), delete_all].count(True) != 1:
+            raise ValueError("delete takes exactly one of ids, filter= and delete_all=True; nothing was deleted")
+        if self.on_delete == "erase" if erase is None else erase:
+            self._erase_known(ids, to_where(filter), reason, actor)
+        elif delete_all:
+            self.store.forget(self.store.ids(), reason=reason, actor=actor)
+        else:
+            self.forget(ids, filter=filter, reason=reason, actor=actor)
+        return True
+
+    def _erase_known(
+        self, ids: Sequence[str] | None, where: dict[str, Any] | None, reason: str | None, actor: str | None
+    ) -> None:
+        """Erase what there is to erase: `FieldStore.erase` refuses ids that are neither live nor forgotten."""
+        if ids is None:
+            ids = self.store.ids(where=where) + self.store.ids(where=where, forgotten=True)
+        known = [id for id in ([ids] if isinstance(ids, str) else ids) if self.store.history(id)]
+        if known:
+            self.store.erase(known, reason=reason, actor=actor)
+        else:
+            self.store.finish_erase()  # or an erase that was interrupted would pass for done when it is asked for again
+
+    def forget(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        filter: Filter = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> Receipt:
+        """Take documents out of every answer until `restore`; their content is kept. See `FieldStore.forget`."""
+        return self.store.forget(ids, where=to_where(filter), reason=reason, actor=actor)
+
+    def restore(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        filter: Filter = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> Receipt:
+        """Bring forgotten documents back as they were. See `FieldStore.restore`."""
+        return self.store.restore(ids, where=to_where(filter), reason=reason, actor=actor)
+
+    def erase(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        filter: Filter = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> Certificate:
+        """Destroy documents for good, live or forgotten, every version of them. See `FieldStore.erase`."""
+        return self.store.erase(ids, where=to_where(filter), reason=reason, actor=actor)
+
+    def history(self, id: str) -> list[Entry]:
+        """What was ever done to one document, oldest first. See `FieldStore.history`."""
+        return self.store.history(id)
+
+    aforget = in_thread(forget)
+    arestore = in_thread(restore)
+    aerase = in_thread(erase)
+    ahistory = in_thread(history)
