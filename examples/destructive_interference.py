@@ -1,7 +1,7 @@
 # The founding experiment: what inserting -v does to a store that selects points, and to one that evaluates a field.
 #
 # N. Phadke, "Destructive Interference in Vector Retrieval" (2025): 100,000 random unit vectors in 128 dimensions,
-# bandwidth 0.1, query = target + noise 0.01. Every figure printed is measured as it runs, on all kernels; needs faiss-cpu.
+# bandwidth 0.1, query = target + noise 0.01. Every figure is measured as it runs, on all kernels. Needs faiss-cpu.
 #
 #   python examples/destructive_interference.py [--points 100000]
 """Forgetting by destructive interference, beside FAISS."""
@@ -48,7 +48,7 @@ class Selected(NamedTuple):
 
 
 class Felt(NamedTuple):
-    """fieldstore: net weight, field at the target, where the ascent ends; before, after forgetting, after one entry more."""
+    """fieldstore: net weight, field at the target, cosine of the ascent's end; each before and after forgetting."""
 
     weight: float
     weight_after: float
@@ -134,7 +134,7 @@ def main() -> None:
             f"{felt.arrives:>9.4f} -> {felt.arrives_after:<8.4f}  {'yes' if felt.restored else 'NO':>8}"
         )
     differences = timer("fieldstore: verify", store.verify)
-    print(f"\nverify: {'all is well' if not differences else differences}\n\n{'step':<44} {'mean ms':>10}")
+    print(f"\nverify: {differences or 'all is well'}\n\n{'step':<44} {'mean ms':>10}")
     for step, runs in timer.runs.items():
         print(f"{step:<44} {1000 * sum(runs) / len(runs):>10.2f}")
 

@@ -183,3 +183,15 @@ def test_residuals_name_the_near_copies_that_still_carry_the_content(store, rng)
     store.forget("n21")
     assert store.residual("n20")[0].copies < 1e-3
     assert store.verify() == []
+
+
+def test_what_is_forgotten_stays_forgotten_when_kappa_changes(store, rng):
+    batch = records(rng, 30)
+    store.add(**batch)
+    store.forget("note-7")
+    store.reweight("note-8", 2.0)
+    store.calibrate(kappa=5.0)
+    for options in ({}, {"by": "attractors"}):
+        assert "note-7" not in everything_said(store.search(batch["vectors"][7], 30, **options))
+    assert store.search(batch["vectors"][8], 1)[0].score == pytest.approx(1 + np.log(2) / 5.0)
+    assert store.verify() == []

@@ -5,6 +5,7 @@
 """python -m examples.chatbot"""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,10 +54,25 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, default=Path("chatbot-data"), help="where store, key and certificates go (%(default)s)")
     add("--model", default=DEFAULT_MODEL, help="sentence-transformers model: hub name or folder (%(default)s)")
     add("--llm", metavar="PROVIDER:MODEL", help="a LangChain chat model to write the answers (default: quote, offline)")
-    add("--weak", type=float, default=WEAK, help="without --llm: strength below which it does not know (%(default)s)")
+    add(
+        "--weak",
+        type=_strength,
+        default=WEAK,
+        help="without --llm: strength below which it does not know (%(default)s)",
+    )
     add("--script", type=Path, metavar="FILE", help="read what the user says from a file")
     add("--reload", action="store_true", help="read the folder again, as /load does")
     return parser
+
+
+def _strength(text: str) -> float:
+    strength = float(text)
+    if not math.isfinite(strength):
+        raise ValueError
+    return strength
+
+
+_strength.__name__ = "number"  # argparse: invalid number value: 'nan'
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Chat:
 
     def _start(self, reload: bool) -> None:
         """Read the folder into a new store; into an old one only on request, or an erased source would come back."""
+        self.commands.erasing.resume()
         if never_filled(self.library):
             for line in load_lines(load(self.library, files_in(self.library.folder))):
                 self._terminal.say(line)

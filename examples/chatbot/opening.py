@@ -3,8 +3,10 @@
 # In:   a folder of documents, a folder for data, an embedder.
 # Out:  a library, closed at the end of the `with`.
 # Rule: key and certificates lie beside the store, never in it.
+# Rule: the folder for data may be anybody's: no file that is there is changed, and git is told of our own alone.
 """Opening a library."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +28,35 @@ class Data:
         self.certificates = folder / "certificates"
         self.key = folder / "signing-key.pem"
         self.public_key = public_path(self.key)
+        self.documents = folder / "documents.txt"  # names the folder of documents it was made for
+
+    def belong_to(self, folder: Path) -> None:
+        """Tie this data to a folder of documents, the first time; later only look.
+
+        Raises:
+            ValueError: it was made for another one.
+        """
+        here = os.fsencode(folder.resolve())
+        if not self.documents.exists():
+            self.documents.write_bytes(here)
+        elif (first := self.documents.read_bytes()) != here:
+            raise ValueError(
+                f"{self.folder} holds what was read from {os.fsdecode(first)}, not from {folder.resolve()}. Name "
+                f"another --data; or, if the documents have moved, delete {self.documents}"
+            )
 
 
 @contextmanager
 def open_library(folder: Path, data: Data, embedding: Embeddings, embedder: str) -> Iterator[Library]:
-    """The library of the documents in this folder; made when there is none. embedder: the model's name."""
+    """The library of the documents in this folder; made when there is none. embedder: the model's name.
+
+    Raises:
+        ValueError: the data belongs to other documents, or its key cannot be used.
+    """
     data.folder.mkdir(parents=True, exist_ok=True)
-    (data.folder / ".gitignore").write_text("*\n")  # documents, perhaps personal ones, and a private key
+    data.belong_to(folder)
+    if not (ignored := data.folder / ".gitignore").exists():  # documents, perhaps personal ones, and a private key
+        ours = (data.store, data.certificates, data.key, data.public_key, data.documents)
+        ignored.write_text("".join(f"/{path.name}\n" for path in (*ours, ignored)))
     with FieldStore(data.store, embedder=embedder, signing_key=signing_key(data.key)) as store:
         yield Library(folder, FieldVectorStore(embedding, store=store))

@@ -1,10 +1,13 @@
 # Files into passages: what a folder says, in pieces that can be found.
 #
 # In:   a folder with Markdown, text and PDF files.
-# Out:  LangChain documents whose ids are `<source>#<n>`; the source is the path inside the folder.
-# Rule: the same file always gives the same ids and texts, so that reading it again changes nothing.
+# Out:  LangChain documents whose ids are `<source>#<digest>`; the source is the path inside the folder.
+# Rule: the same text in the same file always has the same id, and other text another. So reading a file again touches
+#       only what changed in it, and text that was cut out is a record of its own, which can be erased.
 """Reading and splitting files."""
 
+import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,17 +45,21 @@ def files_in(folder: Path) -> dict[str, Path]:
 
 
 def read(source: str, path: Path) -> list[Document]:
-    """The passages of one file, in order.
+    """The passages of one file, in order; what it says twice on a page comes once.
 
     Raises:
-        Unreadable: it is damaged, encrypted, not UTF-8, or has no text (a scanned PDF).
+        Unreadable: it is damaged, encrypted, not UTF-8, not named in UTF-8, or has no text (a scanned PDF).
     """
-    passages = _SPLITTER.split_documents(_pages(source, path))
+    if (name := os.fsencode(source).decode(errors="backslashreplace")) != source:
+        raise Unreadable(f"{name} has a name that is not UTF-8; rename it")
+    passages = dict[str, Document]()
+    for passage in _SPLITTER.split_documents(_pages(source, path)):
+        said = f"{passage.metadata.get('page', '')}\n{passage.page_content}"
+        passage.id = f"{source}#{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+        passages.setdefault(passage.id, passage)
     if not passages:
         raise Unreadable(f"{source} has no text")
-    for n, passage in enumerate(passages):
-        passage.id = f"{source}#{n}"
-    return passages
+    return list(passages.values())
 
 
 def _pages(source: str, path: Path) -> Iterable[Document]:

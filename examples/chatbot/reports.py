@@ -5,8 +5,9 @@
 """Lines to print."""
 
 from itertools import groupby
+from typing import Any
 
-from examples.chatbot.library import Library, Source
+from examples.chatbot.library import Forgotten, Library, Source
 from examples.chatbot.loading import Report
 from fieldstore import Certificate, Entry
 
@@ -18,14 +19,31 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     return [
         f"certificate: {len(certificate.entries)} passages destroyed, {signed}",
         f"ledger: {body['tree']['size']} entries, root {body['tree']['root'][:16]}…",
-        f"searched for leftovers: {body['scan']['leftovers']} found",
+        *_scan_lines(body["scan"]),
     ]
+
+
+def _scan_lines(scan: dict[str, Any]) -> list[str]:
+    """What was searched for and found, and what else holds the same, which no erase of these passages reaches."""
+    if not scan["searched_for_content"]:
+        lines = [
+            "not searched for leftovers: the content was gone before a search could know it; the files were rebuilt"
+        ]
+    else:
+        lines = [f"searched for leftovers: {scan['leftovers']} found in {scan['files']} files"]
+    if short := scan["too_short_or_plain_to_search"]:
+        lines.append(f"too short or plain to be searched for, but deleted: {short} values")
+    if records := scan["also_in_other_records"]:
+        lines.append(f"the same words still stand in other passages, which were not erased: {records}")
+    if notes := scan["also_in_notes_of_entries"]:
+        lines.append(f"the same words still stand in reasons given at entries {', '.join(map(str, notes))} of /history")
+    return lines
 
 
 def history_lines(library: Library, only: Source | None = None) -> list[str]:
     """The ledger, oldest first, runs of the same act on the same source in one line; or what concerns one source."""
     sources = library.sources() if only is None else [only]
-    ids = {id: str(source) for source in sources for id in library.ids(source)}
+    ids = {id: str(source) for source in sources for id in library.ids(source.name)}
     names = {entry.point: name for id, name in ids.items() for entry in library.store.history(id)}
     entries = [entry for entry in library.store.entries() if only is None or entry.point in names]
 
@@ -47,6 +65,22 @@ def _subject(entry: Entry, names: dict[int | None, str]) -> str:
     return names.get(entry.point, "something that was erased")
 
 
+def state_of(source: Source, forgotten: Forgotten) -> str:
+    """Live or forgotten, and which passages are not as the rest."""
+    if source.is_forgotten:
+        return "forgotten" if forgotten.taken or forgotten.elsewhere else "cut out of its file, still on disk"
+    left = len(forgotten.taken) + len(forgotten.elsewhere)
+    parts = ["live", f"{left} forgotten" if left else "", f"{len(forgotten.cut)} cut out" if forgotten.cut else ""]
+    return ", ".join(filter(None, parts)) + (" and still on disk" if source.forgotten else "")
+
+
+def nothing_to_restore(forgotten: Forgotten) -> str:
+    """Why /restore does nothing for a source that no longer answers."""
+    if forgotten.elsewhere:
+        return "it was forgotten by another program, not in this chat. python -m fieldstore restore brings it back."
+    return "its passages were cut out of its file. /load reads the file as it is now."
+
+
 def load_lines(report: Report) -> list[str]:
     """What became of the files; nothing about those that are as they were, unless there is nothing else to say."""
     lines = []
@@ -57,6 +91,15 @@ def load_lines(report: Report) -> list[str]:
     if report.forgotten:
         lines.append(f"Skipped because they are forgotten (/restore brings them back): {', '.join(report.forgotten)}.")
     lines += [f"Not read: {message}." for message in report.unreadable]
+    if report.partly:
+        lines.append(f"Passages that were forgotten stay forgotten in: {', '.join(report.partly)}.")
+    if report.disturbed:
+        lines.append(
+            f"Left alone, since another program changed or forgot them meanwhile: {', '.join(report.disturbed)}."
+        )
+    if report.cut:
+        cut = ", ".join(f"{name} ({count} passages)" for name, count in report.cut.items())
+        lines.append(f"Cut out of the file, so out of every answer, but still on disk: {cut}. /purge destroys it.")
     if report.unchanged:
         lines.append(f"Unchanged: {len(report.unchanged)} files.")
     return lines or ["There are no files to read."]

@@ -65,7 +65,7 @@ class Script:
         return f"{self._name}, line {self._number}"
 
     def line(self, prompt: str) -> str | None:
-        for number, raw in self._lines:
+        for number, raw in self._read():
             self._number, line = number, raw.strip()
             if line.startswith("#"):
                 self._console.print(Text(f"\n{line}", style="italic dim"), soft_wrap=True)
@@ -73,6 +73,15 @@ class Script:
                 self._console.print(Text(f"{prompt}{line}", style="bold"), soft_wrap=True)
                 return line
         return None
+
+    def _read(self) -> Iterator[tuple[int, str]]:
+        """The lines. Python may hand on what it cannot decode as surrogates, which nothing after us can write."""
+        try:
+            for number, raw in self._lines:
+                raw.encode()
+                yield number, raw
+        except UnicodeError as error:
+            raise ScriptFailed(f"{self._name}: it is not UTF-8 from here on") from error
 
 
 class Terminal:
@@ -129,7 +138,10 @@ def at_terminal() -> bool:
 def lines_for(script: Path | None, commands: Iterable[str], console: Console) -> Lines:
     """The script's lines if there is one, else a person's, or where nobody sits at a terminal those piped in."""
     if script is not None:
-        return Script(script.read_text(encoding="utf-8").splitlines(), console, script.name)
+        try:
+            return Script(script.read_text(encoding="utf-8").splitlines(), console, script.name)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{script} is not UTF-8") from error
     if at_terminal():
         return Keyboard(commands)
     return Script(sys.stdin, console, "standard input")

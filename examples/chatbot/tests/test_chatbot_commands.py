@@ -88,7 +88,11 @@ def test_forgetting_and_restoring_twice_says_so_and_changes_nothing(play):
     assert played.code == 0
     assert "[2] engine.md is forgotten already" in played.text
     assert "[2] engine.md is not forgotten" in played.text
-    assert [entry.kind for entry in played.library.store.history("engine.md#0")] == ["add", "forget", "restore"]
+    assert [entry.kind for entry in played.library.store.history(*played.library.ids("engine.md"))] == [
+        "add",
+        "forget",
+        "restore",
+    ]
 
 
 def test_a_restored_source_answers_again(play):
@@ -100,7 +104,7 @@ def test_erase_asks_back_and_does_nothing_on_a_no(play):
     played = play("/erase engine.md", "n")
     assert "Destroy [2] engine.md for good, 1 passages?" in played.text
     assert "Nothing was erased." in played.text
-    assert played.library.store.exists("engine.md#0")
+    assert played.library.ids("engine.md", forgotten=False)
 
 
 def test_erase_takes_the_agreed_copies_along_and_saves_a_signed_certificate_that_holds(play):
@@ -142,4 +146,4 @@ def test_help_lists_every_command_and_quit_leaves(play):
     for name in ("/sources", "/forget SOURCE", "/restore", "/erase", "/history [SOURCE]", "/load [FILE]", "/quit"):
         assert name in played.text
     assert played.code == 0
-    assert played.library.store.exists("engine.md#0")
+    assert played.library.ids("engine.md", forgotten=False)

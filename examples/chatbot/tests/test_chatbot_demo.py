@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from examples.chatbot import demo
+from examples.chatbot import commands, demo
 from examples.chatbot.answering import Extractive
 from examples.chatbot.conversation import Conversation
 from examples.chatbot.library import Library
@@ -42,5 +42,5 @@ def test_the_demo_fails_when_the_conversation_remembers_what_was_forgotten(playe
 
 
 def test_the_demo_fails_when_the_copy_is_not_pointed_out(played, monkeypatch):
-    monkeypatch.setattr(Library, "copies", lambda self, source: [])
+    monkeypatch.setattr(commands, "copies", lambda library, source: [])
     assert played()[0] == 1

@@ -20,7 +20,7 @@ def test_reading_a_file_again_gives_the_same_ids_and_texts():
     for source, path in files_in(CORPUS).items():
         first, second = read(source, path), read(source, path)
         assert first == second
-        assert [passage.id for passage in first] == [f"{source}#{n}" for n in range(len(first))]
+        assert len({passage.id for passage in first}) == len(first)
         assert {source_of(str(passage.id)) for passage in first} == {source}
 
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from examples.chatbot import __main__
-from examples.chatbot.answering import Extractive
+from examples.chatbot import __main__, measure
+from examples.chatbot.answering import Extractive, Quote, shown
 from examples.chatbot.chat import Chat
 from examples.chatbot.terminal import Terminal, printable
 
@@ -23,21 +23,21 @@ def test_a_script_stops_at_the_first_error_and_names_the_line(play):
     played = play("# fine", "/nonsense", "/forget engine.md")
     assert played.code == 1
     assert "Stopped at script, line 2: there is no command /nonsense" in played.text
-    assert played.library.store.exists("engine.md#0")
+    assert played.library.ids("engine.md", forgotten=False)
 
 
 def test_an_answer_other_than_yes_or_no_stops_a_script_before_anything_is_erased(play):
     played = play("/erase engine.md", "/history")
     assert played.code == 1
     assert "please answer y or n" in played.text
-    assert played.library.store.exists("engine.md#0")
+    assert played.library.ids("engine.md", forgotten=False)
 
 
 def test_a_script_that_ends_where_an_answer_is_needed_fails_and_erases_nothing(play):
     played = play("/erase engine.md")
     assert played.code == 1
     assert "the script ends where y or n is needed" in played.text
-    assert played.library.store.exists("engine.md#0")
+    assert played.library.ids("engine.md", forgotten=False)
 
 
 class Person:
@@ -66,7 +66,7 @@ def test_a_person_is_told_what_went_wrong_and_goes_on(play, embedding):
     lines = Person("/nonsense", "/forget nothing", "/forget engine.md")
     assert Chat(played.library, Extractive(embedding), Terminal(lines, console), played.data).run() == 0
     assert "there is no command /nonsense" in console.file.getvalue()
-    assert not played.library.store.exists("engine.md#0")
+    assert not played.library.ids("engine.md", forgotten=False)
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def run(monkeypatch, table, capsys):
     """The command line with the hashing embedder in place of the model."""
     monkeypatch.setattr(__main__, "SentenceTransformerEmbeddings", lambda model, console: table.embedding)
 
-    def start(*arguments: str, piped: str = "") -> tuple[int, str]:
-        monkeypatch.setattr("sys.stdin", io.StringIO(piped))
+    def start(*arguments: str, piped: str | io.TextIOWrapper = "") -> tuple[int, str]:
+        monkeypatch.setattr("sys.stdin", piped if isinstance(piped, io.TextIOWrapper) else io.StringIO(piped))
         code = __main__.main([str(table.folder), "--data", str(table.data.folder), "--weak", "0.2", *arguments])
         captured = capsys.readouterr()
         return code, captured.out + captured.err
@@ -135,3 +135,33 @@ def test_control_codes_of_a_document_never_reach_the_terminal(play, table):
 def test_a_log_keeps_its_lines_whole(play):
     assert Console(file=io.StringIO()).is_terminal is False
     assert "Read 4 files: copy.txt, engine.md, guest.md, sub/prices.txt." in play().text
+
+
+def test_input_that_is_not_utf8_is_named(run, monkeypatch, tmp_path):
+    for errors in ("strict", "surrogateescape"):
+        code, text = run(piped=io.TextIOWrapper(io.BytesIO(b"caf\xe9?\n"), "utf-8", errors))
+        assert code == 1
+        assert "standard input: it is not UTF-8" in text
+    script = tmp_path / "talk.txt"
+    script.write_bytes(b"caf\xe9?\n")
+    assert run("--script", str(script)) == (1, f"chatbot: {script} is not UTF-8\n")
+
+
+@pytest.mark.parametrize("weak", ["nan", "inf", "strong"])
+def test_a_threshold_that_is_no_number_is_refused(run, table, weak):
+    with pytest.raises(SystemExit):
+        run("--weak", weak)
+    assert not table.data.folder.exists()
+
+
+def test_the_measurement_runs_and_counts_what_an_answer_would_show(play, embedding, capsys):
+    played = play()
+    measure.run(played.library, embedding)
+    assert "of 36 questions that have an answer" in capsys.readouterr().out
+
+
+def test_a_quote_that_is_too_weak_beside_the_best_is_not_shown():
+    quotes = [Quote(strength, "", None) for strength in (0.6, 0.57, 0.56, 0.5)]
+    assert shown(quotes, 0.4) == quotes[:2]
+    assert shown(quotes[:1] + quotes[3:], 0.4) == quotes[:1]
+    assert shown(quotes, 0.7) == shown([], 0.4) == []
