@@ -21,7 +21,7 @@ PYTESTFLAGS ?=
 TORCH ?= torch==2.13.0
 
 # Package files: an edit in one of them installs again.
-PACKAGES := pyproject.toml integrations/langchain/pyproject.toml
+PACKAGES := pyproject.toml integrations/langchain/pyproject.toml integrations/llama_index/pyproject.toml
 EDITABLE := -e . -e integrations/langchain
 DEV := .venv/dev/bin/python
 DEMO := .venv/demo/bin/python
@@ -51,6 +51,7 @@ bench: .venv/bench/.installed  ## the benchmarks
 
 mutants: .venv/dev/.installed  ## break forgetting, one thing at a time: each must turn a test red
 	$(DEV) tests/mutants.py
+	$(DEV) integrations/llama_index/tests/mutants.py
 
 clean:  ## back to a fresh clone: environments, caches and builds
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .benchmarks
@@ -59,7 +60,7 @@ clean:  ## back to a fresh clone: environments, caches and builds
 # The environments. The stamp is touched last, so that a failed install leaves none and is tried again.
 .venv/dev/.installed: $(PACKAGES)
 	$(call environment,the tools and test suites: about 600 MB)
-	$(DEV) -m pip install $(PIPFLAGS) --group dev $(EDITABLE)
+	$(DEV) -m pip install $(PIPFLAGS) --group dev $(EDITABLE) -e integrations/llama_index
 	@touch $@
 
 .venv/bench/.installed: $(PACKAGES)

@@ -186,6 +186,19 @@ def _order(holds: Callable[[Any, Any], bool]) -> Callable[[Any], _Test]:
     return lambda operand: lambda value: _kind(value) == _kind(operand) and holds(value, operand)
 
 
+def _one_of(choices: list[Any]) -> _Test:
+    strings = frozenset(
+        choice for choice in choices if isinstance(choice, str)
+    )  # thousands of ids must not cost thousands
+    others = [choice for choice in choices if not isinstance(choice, str)]
+    return lambda value: value in strings if isinstance(value, str) else _among(value, others)
+
+
+def _none_of(choices: list[Any]) -> _Test:
+    test = _one_of(choices)
+    return lambda value: not test(value)
+
+
 def _between(ends: list[Any]) -> _Test:
     return lambda value: _kind(value) == _kind(ends[0]) and ends[0] <= value <= ends[1]
 
@@ -222,8 +235,8 @@ _OPERATORS: dict[str, tuple[Callable[[str, Any], Any], Callable[[Any], _Test]]] 
     "$gte": (_ordered, _order(lambda value, operand: value >= operand)),
     "$lt": (_ordered, _order(lambda value, operand: value < operand)),
     "$lte": (_ordered, _order(lambda value, operand: value <= operand)),
-    "$in": (_list, lambda operand: lambda value: _among(value, operand)),
-    "$nin": (_list, lambda operand: lambda value: not _among(value, operand)),
+    "$in": (_list, _one_of),
+    "$nin": (_list, _none_of),
     "$between": (_pair, _between),
     "$exists": (_flag, lambda wanted: lambda value: (value is not _MISSING) is wanted),
     "$like": (_pattern, _like(0)),

@@ -1,0 +1,86 @@
+# LlamaIndex's nodes as fieldstore's records, and back.
+#
+# A node's metadata lies at the top of its record's metadata, so that every filter and every other reader of the store
+# finds it there. What else makes up the node lies below the one key "_node":
+#
+#   id       the node's id, for filters: a `where` cannot reach the id of a record
+#   source   the document it comes from (its ref_doc_id); of a node without one, its own id
+#   type     its class, as LlamaIndex names it
+#   content  all of it but the text, as JSON text: relationships, excluded keys, templates, positions, images, and the
+#            metadata once more, since a record sorts its keys, and their order shows in prompts and in the node's hash
+#
+# Rule: what goes in comes out: text, metadata, relationships and all. Only the embedding is a unit vector afterwards.
+"""Nodes and records, translated."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, TypedDict
+
+from llama_index.core.schema import BaseNode, MetadataMode, Node, TextNode
+from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
+
+from fieldstore import Hit, Record
+
+NODE = "_node"
+ID = f"{NODE}.id"
+SOURCE = f"{NODE}.source"
+
+_WHOLE = Node.class_name()  # its text carries more than the text: a MIME type, a path
+
+
+class Columns(TypedDict):
+    """What `FieldStore.add` stores: lists of one length."""
+
+    vectors: list[list[float]]
+    texts: list[str | None]
+    metadatas: list[dict[str, Any]]
+    ids: list[str | None]
+
+
+def columns(nodes: Iterable[BaseNode]) -> Columns:
+    """Nodes with embeddings, as columns of records.
+
+    Raises:
+        ValueError: a node has no embedding, or metadata of the name "_node"; nothing was added.
+    """
+    batch = list(nodes)  # once: a generator is empty the second time
+    return Columns(
+        vectors=[node.get_embedding() for node in batch],
+        texts=[node.get_content(metadata_mode=MetadataMode.NONE) for node in batch],
+        metadatas=[_metadata(node) for node in batch],
+        ids=[node.node_id for node in batch],
+    )
+
+
+def _metadata(node: BaseNode) -> dict[str, Any]:
+    if NODE in node.metadata:
+        raise ValueError(f"node {node.node_id!r} has metadata named {NODE!r}, the adapter's own; nothing was added")
+    kind = node.class_name()
+    content = node_to_metadata_dict(node, remove_text=kind != _WHOLE)["_node_content"]
+    metadata: dict[str, Any] = json.loads(content)["metadata"]
+    metadata[NODE] = {
+        "id": node.node_id,
+        "source": node.ref_doc_id or node.node_id,
+        "type": kind,
+        "content": content,
+    }
+    return metadata
+
+
+def to_node(record: Record | Hit) -> BaseNode:
+    """A record as the node it was; one that LlamaIndex did not write, as a TextNode.
+
+    A `Document` comes back as a TextNode, as it does from every store: core's answers cannot hold a Document.
+    """
+    metadata = dict(record.metadata)
+    packed = metadata.pop(NODE, None)
+    if packed is None:
+        node: BaseNode = TextNode(id_=record.id, text=record.text or "", metadata=metadata)
+    else:
+        text = None if packed["type"] == _WHOLE else record.text or ""
+        node = metadata_dict_to_node({"_node_type": packed["type"], "_node_content": packed["content"]}, text)
+        if node.metadata != metadata:  # it was updated in the store; else its keys are in the order the user gave them
+            node.metadata = metadata
+    if isinstance(record, Record) and record.vector is not None:
+        node.embedding = record.vector.tolist()
+    return node

@@ -1,0 +1,47 @@
+"""The package beside others of the same namespace, and the README as printed."""
+
+import contextlib
+import importlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import llama_index.core
+import llama_index.vector_stores
+import pytest
+
+from llama_index.vector_stores.fieldstore import FieldQueryResult, FieldVectorStore
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+
+
+def test_the_shared_folders_have_no_init_file() -> None:
+    """A stray one breaks `import llama_index.core` for the whole environment, or hides the other stores."""
+    assert (ROOT / "llama_index" / "vector_stores" / "fieldstore" / "__init__.py").exists()
+    for folder in (ROOT / "llama_index", ROOT / "llama_index" / "vector_stores"):
+        assert [file.name for file in folder.iterdir() if file.is_file()] == []
+
+
+def test_core_and_the_store_import_side_by_side() -> None:
+    assert llama_index.core.__file__
+    assert getattr(llama_index.vector_stores, "__file__", None) is None
+    module = importlib.import_module("llama_index.vector_stores.fieldstore")
+    assert module.__all__ == ["FieldQueryResult", "FieldVectorStore"]
+    assert (module.FieldQueryResult, module.FieldVectorStore) == (FieldQueryResult, FieldVectorStore)
+    assert (Path(str(module.__file__)).parent / "py.typed").exists()
+
+
+def test_every_example_of_the_readme_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = BLOCK.findall(page)
+    assert len(blocks) == page.count("```python") >= 10
+    session: dict[str, Any] = {"__name__": "example"}
+    for code, printed in blocks:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(compile(code, "README.md", "exec"), session)
+        assert output.getvalue() == printed, code
+    session["vector_store"].close()
