@@ -33,7 +33,7 @@ def _found(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa
     yield from (f"database: {problem}" for problem in database.damage())
     fold = Fold()
     commitments: dict[bytes, bytes] = {}  # the newest by element
-    notes: dict[int, bytes] = {}
+    notes: dict[int, tuple[int | None, Leaf]] = {}  # the entries that have one, and their points
     frontier = Frontier()
     for point, data in database.entries():
         frontier.append(data)
@@ -46,7 +46,7 @@ def _found(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa
         if leaf.kind in (Kind.ADD, Kind.UPDATE):
             commitments[leaf.element] = leaf.commitment
         if any(leaf.note):
-            notes[leaf.seq] = leaf.note
+            notes[leaf.seq] = point, leaf
         known = fold.sums.get(leaf.element)
         if point != (known.point if known else None):
             yield f"entry {leaf.seq} is filed under point {point}"
@@ -82,16 +82,15 @@ def _sums(stored: dict[bytes, ledger.Sum], fold: Fold, weights: np.ndarray[Any, 
         yield f"the field has {len(weights)} points, the ledger {len(fold.sums)}"
 
 
-def _notes(folder: Folder, fold: Fold, notes: dict[int, bytes]) -> Iterator[str]:
+def _notes(folder: Folder, fold: Fold, notes: dict[int, tuple[int | None, Leaf]]) -> Iterator[str]:
     """Notes that are there must be those committed to; about points that were not erased they must be there."""
     stored = {seq: ledger.note(salt, actor, reason) for seq, salt, actor, reason in folder.database.notes()}
     gone = {known.point for known in fold.sums.values() if known.kind is Kind.ERASE}
-    for point, data in folder.database.entries():
-        leaf = Leaf.decode(data)
-        if leaf.seq in notes and leaf.seq not in stored and (point not in gone or leaf.kind is Kind.ERASE):
+    for point, leaf in notes.values():
+        if leaf.seq not in stored and (point not in gone or leaf.kind is Kind.ERASE):
             yield f"actor and reason of entry {leaf.seq} are missing"
     for seq, said in stored.items():
-        if seq not in notes or not hmac.compare_digest(notes[seq], said):
+        if seq not in notes or not hmac.compare_digest(notes[seq][1].note, said):
             yield f"actor and reason of entry {seq} are not those the ledger committed to"
 
 
@@ -131,9 +130,7 @@ def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> It
         if content is None:
             yield f"{name} has no record, though it was never erased"
             continue
-        parts = (rows[known.point].astype("<f4").tobytes(), content.metadata.encode())
-        text = None if content.text is None else content.text.encode()
-        found = ledger.commitment(content.salt, *parts, text, content.id.encode())
+        found = content.commitment(rows[known.point].astype("<f4").tobytes())
         if not hmac.compare_digest(found, commitments[element]):
             yield f"{name} (record '{content.id}') is not what the ledger committed to: content or vector was changed"
         if known.weight and live.setdefault(content.id, known.point) != known.point:

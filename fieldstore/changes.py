@@ -18,7 +18,7 @@ from fieldstore.engine.bandwidth import measured_kappa
 from fieldstore.engine.inputs import unit_rows
 from fieldstore.errors import FieldStoreError, StoreClosed, UnknownRecord
 from fieldstore.filters import Filter
-from fieldstore.ledger import Draft, Kind, commitment, new_salt
+from fieldstore.ledger import Draft, Kind, new_salt
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Version
@@ -59,7 +59,7 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
             point = first + len(fresh)
             fresh.append(number)
             content = Content(id, batch.texts[number], batch.metadatas[number], new_salt())
-            draft.add(point, batch.weights[number] or MILLIONTHS, _committed(content, row))
+            draft.add(point, batch.weights[number] or MILLIONTHS, content.commitment(row))
             contents.append((point, content))
         facts = {"dim": dim} if mirror.dim is None else None
         _commit(mirror, draft, rows[fresh], contents, facts)
@@ -109,13 +109,8 @@ def _rewritten(
     if (held.text, held.metadata) == (text, stored):
         return []
     content = Content(known.id, text, stored, new_salt())
-    draft.answer(Kind.UPDATE, known.element, known.sum, 0, _committed(content, mirror.row(point).tobytes()))
+    draft.answer(Kind.UPDATE, known.element, known.sum, 0, content.commitment(mirror.row(point).tobytes()))
     return [(point, content)]
-
-
-def _committed(content: Content, row: bytes) -> bytes:
-    text = None if content.text is None else content.text.encode()
-    return commitment(content.salt, row, content.metadata.encode(), text, content.id.encode())
 
 
 def update(
@@ -146,7 +141,7 @@ def update(
                 continue
             draft.invert(Kind.SUPERSEDE, known.element, known.sum)
             content = Content(known.id, text, stored, new_salt())
-            draft.add(first + len(fresh), known.sum.weight, _committed(content, row))
+            draft.add(first + len(fresh), known.sum.weight, content.commitment(row))
             contents.append((first + len(fresh), content))
             fresh.append(number)
         _commit(mirror, draft, rows[fresh], contents)
@@ -197,7 +192,7 @@ def invert(mirror: Mirror, kind: Kind, ids: list[str] | None, condition: Filter 
         same: list[str] = []
         unknown: list[str] = []
         for id, known in targets:
-            if known is None or known.sum.kind is Kind.ERASE:
+            if known is None:
                 unknown.append(id)
             elif (known.sum.weight > 0) is (kind is Kind.RESTORE):
                 same.append(id)

@@ -21,7 +21,7 @@ from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
 from fieldstore.engine.field import Field
 from fieldstore.errors import ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
 from fieldstore.filters import Filter
-from fieldstore.ledger import Draft, Kind
+from fieldstore.ledger import Draft, Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
@@ -111,7 +111,7 @@ class Mirror:
     def draft(self, reason: str | None = None, actor: str | None = None) -> Draft:
         """Entries to come, stamped now, or with the last entry's time if the clock went back."""
         now = max(int(time.time()), self.facts["time"])
-        return Draft(self.folder.database.frontier(), now, actor, reason)
+        return Draft(self.frontier, now, actor, reason)
 
     def commit(
         self,
@@ -179,6 +179,11 @@ class Mirror:
     # -- what is there, inside `reading` or `writing` ------------------------------------------------------------------
 
     @property
+    def frontier(self) -> Frontier:
+        """The right edge of the ledger's tree."""
+        return Frontier(self.facts["size"], self.facts["frontier"])
+
+    @property
     def size(self) -> int:
         """Entries of the ledger."""
         return int(self.facts["size"])
@@ -209,7 +214,8 @@ class Mirror:
 
     def row(self, point: int) -> NDArray[np.float32]:
         """(dim,) the vector of a point."""
-        row: NDArray[np.float32] = self.field.points[point]
+        assert self._field is not None  # there is a point, so there is a dimension
+        row: NDArray[np.float32] = self._field.points[point]
         return row
 
     def content(self, point: int) -> Content:
@@ -256,6 +262,6 @@ class Mirror:
     def kept(self, id: str) -> Version:
         """The newest version of a record that is live or forgotten; UnknownRecord for any other."""
         known = self.folder.database.latest(id)
-        if known is None or known.sum.kind is Kind.ERASE:
+        if known is None:
             raise UnknownRecord(f"no record '{id}' in {self.name}, live or forgotten")
         return known

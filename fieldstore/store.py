@@ -465,7 +465,7 @@ class FieldStore:
                 "measured_from": self._mirror.facts["measured"],
                 "embedder": self.embedder,
                 "uuid": self._mirror.facts["uuid"],
-                "root": database.frontier().root().hex(),
+                "root": self._mirror.frontier.root().hex(),
             }
 
     # -- opening and closing -------------------------------------------------------------------------------------------

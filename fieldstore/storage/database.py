@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, UnsupportedFormat, WriteFailed
-from fieldstore.ledger import Draft, Frontier, Kind, Leaf, Sum
+from fieldstore.ledger import Draft, Kind, Leaf, Sum, commitment
 from fieldstore.storage.files import Files
 
 _log = logging.getLogger("fieldstore")
@@ -42,10 +42,10 @@ CREATE INDEX sums_by_seq ON sums(seq);
 CREATE TABLE erasing(point INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE certificates(number INTEGER PRIMARY KEY, body TEXT NOT NULL);
 """
-_VERSION = """
+_VERSION = f"""
 SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last
-FROM records r JOIN sums s ON s.point = r.point AND s.kind != 7
-"""  # 7: an erase that is not finished; its records are gone for everybody but the erase
+FROM records r JOIN sums s ON s.point = r.point AND s.kind != {int(Kind.ERASE)}
+"""  # records whose erase is not finished are gone for everybody but the erase
 
 if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:  # apsw brings its own SQLite, so this fails only on odd builds
     raise ImportError(f"fieldstore needs SQLite 3.51.3 or newer, apsw here carries {apsw.sqlite_lib_version()}")
@@ -58,6 +58,11 @@ class Content(NamedTuple):
     text: str | None
     metadata: str
     salt: bytes
+
+    def commitment(self, row: bytes) -> bytes:
+        """What the ledger holds of this content and its vector's bytes."""
+        text = None if self.text is None else self.text.encode()
+        return commitment(self.salt, row, self.metadata.encode(), text, self.id.encode())
 
 
 class Version(NamedTuple):
@@ -158,11 +163,6 @@ class Database:
     def changes(self) -> int:
         """A number that differs whenever another connection has written since."""
         return int(self._one("PRAGMA data_version"))
-
-    def frontier(self) -> Frontier:
-        """The right edge of the ledger's tree."""
-        facts = self.facts()
-        return Frontier(facts["size"], facts["frontier"])
 
     # -- writing, inside a transaction ---------------------------------------------------------------------------------
 
@@ -337,14 +337,14 @@ class Database:
     def erasing(self) -> list[tuple[int, int]]:
         """Erases begun and not certified: (point, position of the erase entry)."""
         return self._rows(
-            "SELECT e.point, e.seq FROM erasing e JOIN sums s ON s.point = e.point AND s.kind = 7 ORDER BY e.point"
+            "SELECT e.point, e.seq FROM erasing e JOIN sums s ON s.point = e.point AND s.kind = ? ORDER BY e.point",
+            (int(Kind.ERASE),),
         )
 
     def erasing_ids(self) -> set[str]:
         """Ids of records whose erase has begun and whose content is not deleted yet."""
-        return {
-            id for (id,) in self._rows("SELECT r.id FROM records r JOIN sums s ON s.point = r.point AND s.kind = 7")
-        }
+        sql = "SELECT r.id FROM records r JOIN sums s ON s.point = r.point AND s.kind = ?"
+        return {id for (id,) in self._rows(sql, (int(Kind.ERASE),))}
 
     def certificates(self) -> list[str]:
         """The certificates of all erases, oldest first."""
