@@ -50,8 +50,8 @@ bench: .venv/bench/.installed  ## the benchmarks
 	$(BENCH) -m benchmarks
 
 mutants: .venv/dev/.installed  ## break forgetting, one thing at a time: each must turn a test red
-	$(DEV) tests/mutants.py
-	$(DEV) integrations/llama_index/tests/mutants.py
+	$(DEV) -m tests.mutants
+	$(DEV) -m integrations.llama_index.tests.mutants
 
 clean:  ## back to a fresh clone: environments, caches and builds
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .benchmarks
