@@ -61,7 +61,8 @@ MUTANTS = [
         "async writes do nothing",
         PACKAGE + "base.py",
         "        return await asyncio.to_thread(getattr(self, method.__name__), *args, **kwargs)\n",
-        "        if method.__name__ in ('add', 'delete', 'delete_nodes', 'clear'):\n            return None\n"
+        "        if method.__name__ in ('add', 'delete', 'delete_nodes', 'clear'):\n"
+        "            return [node.node_id for node in args[0]] if method.__name__ == 'add' else None\n"
         "        return await asyncio.to_thread(getattr(self, method.__name__), *args, **kwargs)\n",
     ),
     Mutant(
