@@ -49,6 +49,20 @@ def test_a_conversation_reads_the_same_on_either(table, named):
     assert texts["langchain"] == texts["llamaindex"]
 
 
+@pytest.mark.parametrize("named", NAMES[:1], indirect=True)
+def test_either_finds_the_same_passages_with_the_same_scores_and_shares(table, named):
+    for name, path in files_in(__main__.CORPUS).items():
+        if path.suffix != ".pdf":
+            table.write(name, path.read_text())
+    found = {}
+    for name in NAMES:
+        table.framework, table.data = framework(name), Data(table.folder.with_name(name))
+        with table.playing() as played:
+            found[name] = [played.library.passages(ask) for ask in (ASK, "Which boat is made for families?")]
+    assert [len(passages) for passages in found["langchain"]] == [6, 6], "enough of them to be smoothed"
+    assert found["langchain"] == found["llamaindex"]
+
+
 def test_a_folder_for_data_may_change_hands(play, table, embedding, named):
     other = framework(next(name for name in NAMES if name != named))
     first = play(ASK, "/forget engine.md", "/erase prices", "y")
