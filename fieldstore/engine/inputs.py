@@ -5,13 +5,16 @@
 """Checks of vectors, weights and parameters."""
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 ROUNDING = 1e-6  # error of a float32 cosine
 _PLURAL = {"vector": "vectors", "query": "queries", "place": "places"}
+
+_SLICE = 4096  # rows looked at together, so that they stay in the cache
+_NONE = np.empty(0, np.bool_)
 
 FloatRows = NDArray[np.float32]
 
@@ -22,12 +25,34 @@ def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRow
     A float32 row that has unit length within rounding is kept to the bit, so that what was read can be written back.
     Raises ValueError naming the first row that is NaN, infinite or zero, and both numbers when dimensions differ.
     """
+    if _is_unit_row(vectors, dim):
+        return np.ascontiguousarray(vectors)[None]
+    if isinstance(vectors, np.ndarray) and vectors.dtype == np.float32 and vectors.shape[1:] == (dim,):
+        given: FloatRows = vectors
+        kept = np.concatenate([_near_one(given[i : i + _SLICE]) for i in range(0, len(given), _SLICE)] or [_NONE])
+        if kept.all():
+            return np.ascontiguousarray(given)
     rows = _checked_rows(vectors, dim, what)
     unit = _normed(rows).astype(np.float32)
-    with np.errstate(over="ignore"):
-        kept = np.abs(np.einsum("ij,ij->i", rows, rows) - 1.0) < ROUNDING
+    kept = _near_one(rows)
     unit[kept] = rows[kept].astype(np.float32)
     return np.ascontiguousarray(unit)
+
+
+def _near_one(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows (n, dim) have unit length within rounding; not those with a NaN or an infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        wide = rows.astype(np.float64, copy=False)
+        near: NDArray[np.bool_] = np.abs(np.einsum("ij,ij->i", wide, wide) - 1.0) < ROUNDING
+    return near
+
+
+def _is_unit_row(vectors: ArrayLike, dim: int) -> TypeGuard[FloatRows]:
+    """Whether this is one float32 row that is kept to the bit; the usual query, told apart in a microsecond."""
+    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape != (dim,):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(abs(vectors @ vectors - 1.0) < ROUNDING / 2)  # its rounding included; NaN is not less
 
 
 def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:
@@ -88,3 +113,10 @@ def checked_reach(reach: float) -> float:
     if isinstance(reach, bool) or not isinstance(reach, int | float | np.number) or not math.isfinite(reach):
         raise ValueError(f"reach must be a cosine, not {reach!r}")
     return float(reach)
+
+
+def checked_effort(effort: float) -> float:
+    """effort as a float; ValueError unless positive and finite."""
+    if isinstance(effort, bool) or not isinstance(effort, int | float | np.number) or not 0 < effort < math.inf:
+        raise ValueError(f"effort must be a positive number, not {effort!r}")
+    return float(effort)

@@ -3,7 +3,7 @@
 # In:   contiguous arrays and plain numbers, checked by field.py.
 # Out:  new arrays. No I/O, no Python objects, no exceptions.
 # Rule: sums run in point order on one thread and skip points of weight 0, so a forgotten point leaves no bit behind.
-# Rule: a cached loop calls only loops of this file; numba's cache misses edits elsewhere.
+# Rule: a cached loop calls only loops of this file and the machine instructions; numba's cache misses edits elsewhere.
 # Rule: no fastmath: a reordered sum would differ between two loops that must agree bit for bit.
 """The compiled loops of the engine."""
 
@@ -13,8 +13,11 @@ from typing import TypeVar
 import numpy as np
 from numba import njit
 
+from fieldstore.engine.instructions import dot, prefetch
+
 _Loop = TypeVar("_Loop", bound=Callable[..., object])
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
+_AHEAD = 4  # rows asked for before they are needed
 _ROUNDING = 1e-6  # of a float32 cosine
 _MIX = 0.3  # what the neighbours say counts this much in a smoothed score; field-semantics, measured on Cranfield
 
@@ -30,56 +33,6 @@ def _loop(function: _Loop) -> _Loop:
 def cache_folder() -> str:
     """Where numba keeps what it compiled; the working folder where it cannot keep anything."""
     return str(best.stats.cache_path or ".")  # type: ignore[attr-defined]
-
-
-@_loop
-def _dot32(a, b):
-    """<a, b> in float32 over sixteen fixed lanes: the same bits wherever it is called from."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = sa = sb = sc = sd = se = sf = np.float32(0.0)
-    whole = a.shape[0] - a.shape[0] % 16
-    for i in range(0, whole, 16):
-        s0 += a[i] * b[i]
-        s1 += a[i + 1] * b[i + 1]
-        s2 += a[i + 2] * b[i + 2]
-        s3 += a[i + 3] * b[i + 3]
-        s4 += a[i + 4] * b[i + 4]
-        s5 += a[i + 5] * b[i + 5]
-        s6 += a[i + 6] * b[i + 6]
-        s7 += a[i + 7] * b[i + 7]
-        s8 += a[i + 8] * b[i + 8]
-        s9 += a[i + 9] * b[i + 9]
-        sa += a[i + 10] * b[i + 10]
-        sb += a[i + 11] * b[i + 11]
-        sc += a[i + 12] * b[i + 12]
-        sd += a[i + 13] * b[i + 13]
-        se += a[i + 14] * b[i + 14]
-        sf += a[i + 15] * b[i + 15]
-    rest = np.float32(0.0)
-    for i in range(whole, a.shape[0]):
-        rest += a[i] * b[i]
-    even = ((s0 + s8) + (s4 + sc)) + ((s2 + sa) + (s6 + se))
-    odd = ((s1 + s9) + (s5 + sd)) + ((s3 + sb) + (s7 + sf))
-    return (even + odd) + rest
-
-
-@_loop
-def _dot64(a, b):
-    """<a, b> in float64 over eight fixed lanes; a is float64, b may be float32."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    whole = a.shape[0] - a.shape[0] % 8
-    for i in range(0, whole, 8):
-        s0 += a[i] * b[i]
-        s1 += a[i + 1] * b[i + 1]
-        s2 += a[i + 2] * b[i + 2]
-        s3 += a[i + 3] * b[i + 3]
-        s4 += a[i + 4] * b[i + 4]
-        s5 += a[i + 5] * b[i + 5]
-        s6 += a[i + 6] * b[i + 6]
-        s7 += a[i + 7] * b[i + 7]
-    rest = 0.0
-    for i in range(whole, a.shape[0]):
-        rest += a[i] * b[i]
-    return (((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))) + rest
 
 
 @_loop
@@ -106,7 +59,7 @@ def best(query, points, offsets, allowed, m):
     for p in range(points.shape[0]):
         if offsets[p] == -np.inf or (allowed.shape[0] > 0 and not allowed[p]):
             continue
-        cosine = _dot32(query, points[p])
+        cosine = dot(query, points[p])
         score = cosine + offsets[p]
         if count < m:  # climb from the new leaf
             here = count
@@ -136,6 +89,44 @@ def best(query, points, offsets, allowed, m):
 
 
 @_loop
+def ranked(query, points, offsets, chosen, m):
+    """The chosen points that weigh something, by score, best first, ties by number; at most m.
+
+    chosen    (c,)   int64    numbers of points, each once;  the others as in `best`, and the same bits
+    returns   points (r,) int64, scores (r,) float64, cosines (r,) float32, r <= m
+    """
+    found = np.empty(chosen.shape[0], np.int64)
+    scores = np.empty(chosen.shape[0], np.float64)
+    cosines = np.empty(chosen.shape[0], np.float32)
+    count = 0
+    for i in range(min(_AHEAD, chosen.shape[0])):
+        prefetch(points, chosen[i])
+    for i in range(chosen.shape[0]):
+        if i + _AHEAD < chosen.shape[0]:
+            prefetch(points, chosen[i + _AHEAD])
+        p = chosen[i]
+        if offsets[p] != -np.inf:
+            found[count] = p
+            cosines[count] = dot(query, points[p])
+            scores[count] = cosines[count] + offsets[p]
+            count += 1
+    step = 1
+    while step < count // 3:
+        step = 3 * step + 1
+    while step > 0:  # Shell's sort
+        for i in range(step, count):
+            p, score, cosine = found[i], scores[i], cosines[i]
+            j = i
+            while j >= step and _worse(scores[j - step], found[j - step], score, p):
+                found[j], scores[j], cosines[j] = found[j - step], scores[j - step], cosines[j - step]
+                j -= step
+            found[j], scores[j], cosines[j] = p, score, cosine
+        step //= 3
+    kept = min(m, count)
+    return found[:kept], scores[:kept], cosines[:kept]
+
+
+@_loop
 def gram(points, chosen):
     """Cosines between the chosen points.
 
@@ -147,7 +138,7 @@ def gram(points, chosen):
     cosines = np.empty((m, m), np.float32)
     for i in range(m):
         for j in range(i, m):
-            cosine = _dot32(points[chosen[i]], points[chosen[j]])
+            cosine = dot(points[chosen[i]], points[chosen[j]])
             cosines[i, j] = cosine
             cosines[j, i] = cosine
     return cosines
@@ -217,7 +208,7 @@ def _sums(place, points, weights, kappa, cosines, pull):
     top = -np.inf
     for p in range(points.shape[0]):
         if weights[p] != 0.0:
-            cosines[p] = _dot64(place, points[p])
+            cosines[p] = dot(place, points[p])
             if cosines[p] > top:
                 top = cosines[p]
     plus = 0.0
@@ -286,7 +277,7 @@ def damped(points, weights, kappa):
             continue
         for p in range(points.shape[0]):
             if weights[p] > 0.0:
-                away = 1.0 - float(_dot32(points[p], points[r]))
+                away = 1.0 - float(dot(points[p], points[r]))
                 if away < _ROUNDING:
                     away = 0.0  # an exact copy, whatever the rounding of its cosine
                 effective[p] += weights[r] * np.exp(-kappa * away)
@@ -351,7 +342,7 @@ def climb(start, points, weights, kappa, limit, tolerance):
             if doublings == 60:
                 return place, step, True
             doublings += 1
-            push = max(2.0 * push, np.sqrt(_dot64(pull, pull)) / 2.0)
+            push = max(2.0 * push, np.sqrt(dot(pull, pull)) / 2.0)
             if not _step(place, pull, push, target):
                 return place, step, True
             new_top, new_plus, new_minus = _sums(target, points, weights, kappa, cosines, np.empty(0))

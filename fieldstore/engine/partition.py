@@ -1,0 +1,463 @@
+# The partition: points in cells by code, so that a query looks at thousands of codes and not at every row.
+#
+# In:   the rows of a field, and which of its points weigh something. Out: point numbers that are worth scoring.
+# Rule: it holds exactly the points it was given last; a point that was taken out leaves no code behind.
+# Rule: a change is made under the lock between two counts of `_changes`; a query that saw one go on looks again.
+# Rule: derived: everything here can be built again from the rows; recall is promised, never an order of cells.
+"""Cells and one-bit codes over unit vectors."""
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldstore.engine import lanes, scan
+from fieldstore.engine.arrays import with_room
+
+_TURNS = 4  # signs and transforms in turn, of the rotation
+_PER_ROOT = 6.5  # cells for each square root of points
+_SAMPLE = 16  # points for each cell, from which centres are learned
+_ROUNDS = 5  # of k-means
+_SPLIT_ROUNDS = 4  # of 2-means
+_LOOK = 24  # centres among which a point chooses its two cells
+_SLICE = 8192  # points worked on at once
+_HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / kappa, goes into the cell always visited
+_GAP = 0.125  # how far below the best cell the last one visited lies, as a part of the room, before it is measured
+_SLACK = 0.06  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
+_LEAST_CELLS = 4  # visited by every query
+_ASKED = 64  # points whose neighbours measure the gap
+_REACHED = 0.95  # part of those neighbours that lie in the cells visited
+_FAR = 3.0  # how much farther one looks for them
+_LANES_WANTED = 1.35  # for each point wanted: some points are found in both of their cells
+_SHARP = 384  # dimensions from which codes tell points well apart; with fewer, more points have to be scored
+
+_EVERYONE = np.empty(0, np.bool_)
+_KEPT = ("centres", "scales", "centre_blocks", "heads", "blocks", "following", "free", "cells")
+
+Numbers = NDArray[np.int64]
+Rows = NDArray[np.float32]
+
+
+class Parts(NamedTuple):
+    """The arrays of a partition; a query takes them all at once. d dimensions, W = ceil(d / 64), L = lanes of a block.
+
+    centres        (cells, d) int8        turned, by their scales (>= cells,) float32; 0 is the mean of all
+    centre_blocks  (.., size) uint64      their codes against centre 0, L to a block; also seen as float32
+    heads          (>= cells, 2) int32    newest block or -1, lanes in use
+    blocks         (blocks, size) uint64  W L words of codes, one bit a dimension; then L 32-bit numbers each: A, with
+                                          ln(weight) / kappa in it and -inf in a free lane; B; the point, -1 in a free
+                                          lane; also seen as float32 and as int32 (numbers)
+    following      (blocks,) int32        the next block of the same chain; -1 at its end
+    free           (1,) int32             first block of the free chain; -1 when there is none
+    cells          (>= points, 2) int32   the two cells of a point; -1 = none; -2 - cell = the one it was taken out of
+    """
+
+    centres: NDArray[np.int8]
+    scales: Rows
+    centre_blocks: NDArray[np.uint64]
+    centre_floats: Rows
+    heads: NDArray[np.int32]
+    blocks: NDArray[np.uint64]
+    floats: Rows
+    numbers: NDArray[np.int32]
+    following: NDArray[np.int32]
+    free: NDArray[np.int32]
+    cells: NDArray[np.int32]
+
+    def with_blocks(self, blocks: NDArray[np.uint64], following: NDArray[np.int32]) -> "Parts":
+        """These blocks in place of the ones here."""
+        return self._replace(
+            blocks=blocks, floats=blocks.view(np.float32), numbers=blocks.view(np.int32), following=following
+        )
+
+    def with_centres(
+        self,
+        centres: NDArray[np.int8],
+        scales: Rows,
+        blocks: NDArray[np.uint64],
+        heads: NDArray[np.int32],
+    ) -> "Parts":
+        """These centres in place of the ones here."""
+        return self._replace(
+            centres=centres, scales=scales, centre_blocks=blocks, centre_floats=blocks.view(np.float32), heads=heads
+        )
+
+
+class Partition:
+    """Points of unit length in cells. dim: dimensions of a row."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self._turns = _turns(dim)
+        self._lock = threading.Lock()
+        self._changes = 0  # odd while a change is being made
+        words = scan.LANES * -(-dim // 64)
+        size = words + 3 * scan.LANES // 2
+        self._behind = 2 * words
+        blocks = np.zeros((0, size), np.uint64)
+        no_rows, no_numbers = blocks.view(np.float32), blocks.view(np.int32)
+        self._parts = Parts(
+            centres=np.zeros((1, dim), np.int8),
+            scales=np.zeros(1, np.float32),
+            centre_blocks=np.zeros((1, size), np.uint64),
+            centre_floats=no_rows,
+            heads=np.array([[-1, 0]], np.int32),
+            blocks=blocks,
+            floats=no_rows,
+            numbers=no_numbers,
+            following=np.zeros(0, np.int32),
+            free=np.array([-1], np.int32),
+            cells=np.zeros((0, 2), np.int32),
+        )
+        self._centre_room = self._parts.centres  # what centres are the first of
+        self._room = 1.0  # 1 - |mean|**2: the scale that cosines differ on
+        self._gap = 2.0  # how far below the best cell's score the last one visited lies: no limit yet
+        self._most = 1  # cells that a query visits at most
+        self._count = 0
+        self._measured = 0  # points there were when gap and most were measured
+
+    @property
+    def cells(self) -> int:
+        """Number of cells, the one that is always visited among them."""
+        return len(self._parts.centres)
+
+    def __len__(self) -> int:
+        """Number of points here."""
+        return self._count
+
+    # -- changing ------------------------------------------------------------------------------------------------------
+
+    def build(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers, kappa: float) -> None:
+        """Learn centres from these points and put them in; whatever was here before is gone.
+
+        rows (n, dim) and offsets (n,), ln(weight) / kappa, of all points; points (m,): the numbers of those to hold.
+        """
+        wanted = _cells_for(len(points))
+        drawn = points[np.linspace(0, len(points) - 1, min(len(points), _SAMPLE * wanted)).round().astype(np.int64)]
+        sample = _joined(partial(self._turned, rows, drawn), len(drawn))
+        fresh = Partition(self.dim)
+        fresh._learn(sample, wanted)
+        fresh._put(rows, offsets, points, kappa)
+        with self._changing():
+            fresh._measure(rows)
+            self._parts, self._count = fresh._parts, fresh._count
+            self._room, self._gap, self._most, self._measured = fresh._room, fresh._gap, fresh._most, fresh._measured
+
+    def put(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers, kappa: float) -> None:
+        """Add points (m,) that are not here yet, and split the fullest cells where there are too few by now."""
+        with self._changing():
+            self._put(rows, offsets, points, kappa)
+            while self.cells < _cells_for(len(self)):
+                self._split(rows, offsets, int(self._parts.heads[1 : self.cells, 1].argmax()) + 1)
+            if self._count > 2 * self._measured:
+                self._measure(rows)
+
+    def take_out(self, points: Numbers) -> None:
+        """Clear every lane of points (m,); those that are not here are left alone."""
+        with self._changing():
+            parts = self._parts
+            known = points[self.has(points)]
+            self._count -= len(known)
+            lanes.take_out(
+                known,
+                self._behind, parts.cells, parts.heads, parts.blocks, parts.floats, parts.numbers, parts.following,
+                parts.free,
+            )  # fmt: skip
+
+    def unlearn(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers) -> None:
+        """Let the centres of the cells that points (m,) were taken out of be the means of who is left in them."""
+        cells = self._parts.cells
+        known = points[points < len(cells)]
+        left = -2 - cells[known]
+        with self._changing():
+            cells[known[(left >= 0).all(axis=1)]] = -1
+            for cell in np.unique(left[left > 0]).tolist():
+                members = self._emptied(cell)
+                first = cells[members, 0] == cell
+                turned = self._turned(rows, members, slice(None))
+                centre = turned[first].mean(axis=0, keepdims=True) if first.any() else np.zeros((1, self.dim))
+                self._code_centres(cell, centre.astype(np.float32))
+                where = np.full((len(members), 2), -1, np.int32)
+                where[:, 0] = cell
+                self._lay(turned, offsets[members], members, where)
+
+    def has(self, points: Numbers) -> NDArray[np.bool_]:
+        """Which of points (m,) are here."""
+        cells = self._parts.cells
+        known = np.zeros(len(points), np.bool_)
+        inside = points < len(cells)
+        known[inside] = cells[points[inside], 0] >= 0
+        return known
+
+    def _learn(self, sample: Rows, wanted: int) -> None:
+        """k-means over turned rows, begun from rows spread evenly over them."""
+        mean = sample.mean(axis=0, dtype=np.float64)
+        self._room = max(1e-3, 1.0 - float(mean @ mean))
+        begin = sample[np.linspace(0, len(sample) - 1, wanted - 1).round().astype(np.int64)]
+        self._set_centres(0, np.concatenate([mean[None].astype(np.float32), begin]))
+        for _ in range(_ROUNDS):
+            cells = self._assigned(sample, look=8, twice=False)
+            sums, sizes = np.zeros((self.cells, self.dim)), np.zeros(self.cells, np.int64)
+            lanes.sum_cells(sample, cells, sums, sizes)
+            used = np.flatnonzero(sizes)
+            self._set_centres(1, (sums[used] / sizes[used, None]).astype(np.float32))
+
+    def _measure(self, rows: Rows) -> None:
+        """Learn from the neighbours of some of the points in which cells, and how many, a query has to look."""
+        points = np.flatnonzero(self._parts.cells[:, 0] > 0)
+        asked = points[np.linspace(0, len(points) - 1, min(len(points), _ASKED)).round().astype(np.int64)]
+        parts, self._measured = self._parts, self._count
+        if not len(asked):
+            return
+        known = self._gap if self._gap < 1.0 else _GAP * self._room
+        self._gap, self._most = _FAR * known, self.cells
+        turned = scan.rotated(rows[asked], self._turns)
+        centres = parts.scales[: self.cells, None] * parts.centres
+        scores = turned @ centres.T - (centres**2).sum(axis=1) / 4.0
+        scores[:, 0] = -np.inf
+        best = scores.max(axis=1)
+        below: list[float] = []
+        for number, point in enumerate(asked.tolist()):
+            found = self._found(rows[point], 10 * _ASKED, len(parts.cells), _EVERYONE, 1.0)
+            near = found[np.argsort(-(rows[found] @ rows[point]), kind="stable")][1:11]  # the first is itself
+            cells = parts.cells[near]
+            reached = np.where(cells > 0, scores[number, cells], np.where(cells == 0, np.inf, -np.inf)).max(axis=1)
+            below += (best[number] - reached).tolist()
+        gap = float(np.quantile(np.maximum(below, 0.0), _REACHED)) if below else known
+        self._gap = max(gap, 0.02 * self._room)
+        self._most = min(self.cells, 2 * max(_LEAST_CELLS, int((scores >= (best - gap)[:, None]).sum(axis=1).max())))
+
+    def _set_centres(self, first: int, centres: Rows) -> None:
+        """Let centre first and those behind it be these."""
+        parts, count = self._parts, first + len(centres)
+        if parts.centres.base is not self._centre_room:  # they were learned anew, or restored
+            self._centre_room = parts.centres.copy()
+        self._centre_room = with_room(self._centre_room, count)
+        scales = with_room(parts.scales, count)
+        blocks, heads = with_room(parts.centre_blocks, -(-count // scan.LANES)), with_room(parts.heads, count)
+        heads[len(parts.centres) :, 0] = -1
+        self._parts = parts.with_centres(self._centre_room[:count], scales, blocks, heads)
+        self._code_centres(first, centres)
+
+    def _code_centres(self, first: int, centres: Rows) -> None:
+        parts, last = self._parts, first + len(centres)
+        scales = np.abs(centres).max(axis=1, initial=1e-30) / np.float32(127.0)
+        parts.scales[first:last] = scales
+        parts.centres[first:last] = np.rint(centres / scales[:, None])
+        lanes.code_centres(
+            first, last, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, self._behind
+        )
+
+    def _assigned(self, rows: Rows, *, look: int, twice: bool) -> NDArray[np.int32]:
+        parts = self._parts
+        cells = np.empty((len(rows), 2), np.int32)
+
+        def work(part: slice) -> None:
+            scan.assign(
+                rows[part], parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, self._behind, look,
+                twice, cells[part],
+            )  # fmt: skip
+
+        _spread(work, len(rows))
+        return cells
+
+    def _put(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers, kappa: float) -> None:
+        if not len(points):
+            return
+        known = len(self._parts.cells)
+        cells = with_room(self._parts.cells, int(points.max()) + 1)
+        cells[known:] = -1
+        self._parts = self._parts._replace(cells=cells)
+        for first in range(0, len(points), _SLICE):
+            chosen = points[first : first + _SLICE]
+            turned = _joined(partial(self._turned, rows, chosen), len(chosen))
+            where = self._assigned(turned, look=_LOOK, twice=True)
+            where[offsets[chosen] > _HEAVY / kappa] = 0, -1
+            self._lay(turned, offsets[chosen], chosen, where)
+            self._parts.cells[chosen] = where
+        self._count += len(points)
+
+    def _lay(self, turned: Rows, offsets: NDArray[np.float64], points: Numbers, where: NDArray[np.int32]) -> None:
+        """Give turned rows a lane in each of their cells (m, 2); -1 = none."""
+        slots = np.empty((len(points), 2), np.int64)
+        placed = 0
+        while placed < len(points):
+            parts = self._parts
+            placed += lanes.place(where[placed:], parts.heads, parts.following, parts.free, slots[placed:])
+            if placed < len(points):
+                self._grow()
+        parts = self._parts
+
+        def work(part: slice) -> None:
+            lanes.fill(
+                turned[part], points[part], offsets[part], where[part], slots[part],
+                parts.centres, parts.scales, parts.blocks, parts.floats, parts.numbers, self._behind,
+            )  # fmt: skip
+
+        _spread(work, len(points))
+
+    def _grow(self) -> None:
+        """Half as many blocks again, all of them free."""
+        parts = self._parts
+        before = len(parts.blocks)
+        count = before + max(64, before // 2)
+        blocks, following = np.empty((count, parts.blocks.shape[1]), np.uint64), np.empty(count, np.int32)
+        blocks[:before], following[:before] = parts.blocks, parts.following
+        blocks[before:] = _empty_block(blocks.shape[1])
+        following[before:] = np.arange(before + 1, count + 1)
+        following[-1] = parts.free[0]
+        self._parts = parts.with_blocks(blocks, following)
+        parts.free[0] = before
+
+    def _split(self, rows: Rows, offsets: NDArray[np.float64], cell: int) -> None:
+        """Two cells in place of one; each of its points moves into the better of the two."""
+        parts, other = self._parts, self.cells
+        points = self._emptied(cell)
+        turned = self._turned(rows, points, slice(None))
+        first = parts.cells[points, 0] == cell
+        halves = lanes.halve(turned[first] if first.any() else turned, _SPLIT_ROUNDS)
+        self._code_centres(cell, halves[:1])
+        self._set_centres(other, halves[1:])
+        parts = self._parts
+        where = np.full((len(points), 2), -1, np.int32)
+        where[:, 0] = lanes.choose_half(turned, points, parts.cells, parts.centres, parts.scales, cell, other)
+        self._lay(turned, offsets[points], points, where)
+        parts.cells[points, np.where(first, 0, 1)] = where[:, 0]
+
+    def _emptied(self, cell: int) -> Numbers:
+        """The points that had lanes in a cell; it has none now."""
+        parts = self._parts
+        points: Numbers = lanes.members(cell, self._behind, parts.heads, parts.numbers, parts.following)
+        lanes.clear(
+            cell, self._behind, parts.heads, parts.blocks, parts.floats, parts.numbers, parts.following, parts.free
+        )
+        return points
+
+    def _turned(self, rows: Rows, points: Numbers, part: slice) -> Rows:
+        """(.., dim) rows of some of the points, turned."""
+        turned: Rows = scan.rotated(rows[points[part]], self._turns)
+        return turned
+
+    # -- keeping -------------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All there is to it, as arrays by name; views, to be written before the next change."""
+        parts = self._parts
+        return {
+            **{name: getattr(parts, name) for name in _KEPT},
+            "figures": np.array([self._room, self._gap, self._most, self._count, self._measured], np.float64),
+        }
+
+    def restore(self, state: dict[str, NDArray[Any]], points: int) -> None:
+        """Be what `state` was. points: how many the field has. Raises ValueError for what cannot be a state."""
+        parts = self._parts._replace(**{name: state[name] for name in _KEPT})
+        for name in _KEPT:
+            now, then = getattr(self._parts, name), getattr(parts, name)
+            if then.dtype != now.dtype or then.shape[1:] != now.shape[1:]:
+                raise ValueError(f"{name} is {then.shape} {then.dtype}, not (.., {now.shape[1:]}) {now.dtype}")
+        parts = parts.with_blocks(parts.blocks, parts.following)
+        parts = parts.with_centres(parts.centres, parts.scales, parts.centre_blocks, parts.heads)
+        cells, blocks = len(parts.centres), len(parts.blocks)
+        held = parts.numbers[:, self._behind + 2 * scan.LANES :]
+        for name, numbers, count in (
+            ("heads", parts.heads[:cells, 0], blocks),
+            ("following", parts.following, blocks),
+            ("free", parts.free, blocks),
+            ("cells", parts.cells, cells),
+            ("numbers", held, min(points, len(parts.cells))),
+        ):
+            if len(numbers) and not -2 - cells <= int(numbers.min()) <= int(numbers.max()) < count:
+                raise ValueError(f"{name} point outside of what is there")
+        if min(len(parts.scales), len(parts.heads), scan.LANES * len(parts.centre_blocks)) < cells:
+            raise ValueError("there are more centres than places for them")
+        if int(np.count_nonzero(held >= 0)) != int(parts.heads[:cells, 1].sum()):
+            raise ValueError("lanes and their counts differ")
+        with self._changing():
+            self._parts, (self._room, self._gap) = parts, state["figures"][:2].tolist()
+            self._most, self._count, self._measured = state["figures"][2:].astype(np.int64).tolist()
+
+    # -- finding -------------------------------------------------------------------------------------------------------
+
+    def find(self, query: Rows, wanted: int, limit: int, allowed: NDArray[np.bool_], depth: float = 1.0) -> Numbers:
+        """Numbers of about `wanted` points whose estimated score at query (dim,) is highest, unordered.
+
+        Points below `limit` only, and of them those allowed, (limit,) or () for all. depth: how far around the query to
+        look; at 1 for the best ten of all points.
+        """
+        for _ in range(3):
+            before = self._changes
+            found = self._found(query, wanted, limit, allowed, depth)
+            if before == self._changes and before % 2 == 0:
+                return found
+        with self._lock:
+            return self._found(query, wanted, limit, allowed, depth)
+
+    def _found(self, query: Rows, wanted: int, limit: int, allowed: NDArray[np.bool_], depth: float) -> Numbers:
+        parts = self._parts
+        points: Numbers
+        points, _, _ = scan.find(
+            query, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
+            parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed,
+            np.float32(self._gap * depth), np.float32(_SLACK * self._room), _LEAST_CELLS,
+            min(self.cells, max(_LEAST_CELLS, int(self._most * max(1.0, depth**4)))),
+            math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5),
+        )  # fmt: skip
+        return points
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            self._changes += 1
+            try:
+                yield
+            finally:
+                self._changes += 1
+
+
+def _cells_for(points: int) -> int:
+    """How many cells so many points should have, the one always visited among them."""
+    return 1 + max(1, round(_PER_ROOT * math.sqrt(points)))
+
+
+def _empty_block(size: int) -> NDArray[np.uint64]:
+    """(size,) a block whose lanes are all free."""
+    block = np.zeros(size, np.uint64)
+    behind = 2 * size - 3 * scan.LANES
+    block.view(np.float32)[behind : behind + scan.LANES] = -np.inf
+    block.view(np.int32)[behind + 2 * scan.LANES :] = -1
+    return block
+
+
+def _turns(dim: int) -> Rows:
+    """(turns, dim) of 1 and -1, the same everywhere for one dim."""
+    drawn = np.random.default_rng([dim, 20251123]).integers(0, 2, (_TURNS, dim))
+    return (2 * drawn - 1).astype(np.float32)
+
+
+def _spread(work: Callable[[slice], Any], count: int) -> list[Any]:
+    """Do work on slices of count items, in as many threads as there are cores for us; results in order."""
+    threads = min(_cores(), -(-count // 512))
+    if threads <= 1:
+        return [work(slice(0, count))]
+    edges = np.linspace(0, count, threads + 1).round().astype(np.int64).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, [slice(a, b) for a, b in pairwise(edges)]))
+
+
+def _joined(work: Callable[[slice], Rows], count: int) -> Rows:
+    return np.concatenate(_spread(work, count))
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
