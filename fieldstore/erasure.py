@@ -6,6 +6,7 @@
 # there a certificate.
 """The procedure of an erase."""
 
+import json
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,14 +23,15 @@ from fieldstore.storage.leftovers import Search, holders
 _SHORTEST = 16  # bytes: less is found by chance
 _PIECE, _STRIDE = 32, 64
 _VECTOR_PIECE, _VECTOR_PIECES = 64, 4
+_ONE_LINE = 128  # bytes: a value of metadata up to here is looked for whole, as a path that many begin like
 
 
-def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remembered: set[bytes]) -> Certificate:
+def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remembered: dict[bytes, bool]) -> Certificate:
     """Finish every erase that has begun, of which there is at least one; inside the writer's lock.
 
-    remembered: needles of an earlier try in this process, added to and emptied here. Where content was deleted before a
-    crash, nothing is left to search for: then the certificate says so, and rests on the database having been rebuilt
-    from what it still holds, and on there being no other file than the store's own.
+    remembered: `_needles` of an earlier try in this process, added to and emptied here. Where content was deleted
+    before a crash, nothing is left to search for: then the certificate says so, and rests on the database having been
+    rebuilt from what it still holds, and on there being no other file than the store's own.
     Raises ErasePending when a reader of the database keeps old pages alive or the search cannot be made, LeftoversFound
     when it finds something.
     """
@@ -39,13 +41,13 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     found, skipped = _needles(folder, points, dim)
     searchable = bool(remembered) or all(database.content(point) is not None for point in points)
     remembered.update(found)
-    needles = sorted(remembered)
+    needles, telling = sorted(remembered), {needle for needle, tells in remembered.items() if tells}
     folder.vectors(dim).zero(points)
     with database.transaction():
         database.delete_content(points)
     database.vacuum()  # pages that were split or joined keep copies of old rows which deleting does not reach
     checkpoint = _truncated(folder, timeout)
-    search, carriers, left = _look(folder, points, needles, dim)
+    search, carriers, left = _look(folder, points, needles, telling, dim)
     if not searchable:
         left |= set(folder.strangers())
     if left:
@@ -122,37 +124,87 @@ def _truncated(folder: Folder, timeout: float) -> tuple[int, int, int]:
     return result
 
 
-def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[list[bytes], int]:
-    """Byte runs that only these points' content explains, and how many values were too short to be looked for."""
+def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[bytes, bool], int]:
+    """Byte runs of these points' content, and how many values were too short to be looked for.
+
+    Each with whether it tells: whether a record that also holds it says the same. All of them do but runs of metadata
+    cut anywhere, which may be keys and brackets alone.
+    """
     rows = folder.vectors(dim).rows(folder.database.points())
-    needles: set[bytes] = set()
+    telling: set[bytes] = set()
+    plain: set[bytes] = set()
     skipped = 0
     for point in points:
         row = np.ascontiguousarray(rows[point], "<f4").tobytes()
         step = max(_VECTOR_PIECE, len(row) // _VECTOR_PIECES // 4 * 4)
-        needles.update(_telling(row[i : i + _VECTOR_PIECE]) for i in range(0, len(row), step))
+        telling.update(_varied(row[i : i + _VECTOR_PIECE]) for i in range(0, len(row), step))
         content = folder.database.content(point)
         if content is None:  # deleted before an interruption
             continue
-        needles.add(content.salt)
-        for value in (content.id, content.text or "", content.metadata):
+        telling.add(content.salt)
+        telling |= _said_in(content.metadata)
+        for value, needles in ((content.id, telling), (content.text or "", telling), (content.metadata, plain)):
             data = value.encode()
-            told = {_telling(data[i : i + _PIECE]) for i in range(0, len(data), _STRIDE)}
-            skipped += bool(data) and not any(len(piece) >= _SHORTEST for piece in told)
-            needles |= told
-    return sorted(needle for needle in needles if len(needle) >= _SHORTEST), skipped
+            pieces = _pieces(data)
+            skipped += bool(data) and not any(len(piece) >= _SHORTEST for piece in pieces)
+            needles |= pieces
+    return {needle: needle in telling for needle in sorted(telling | plain) if len(needle) >= _SHORTEST}, skipped
 
 
-def _telling(piece: bytes) -> bytes:
+def _pieces(data: bytes) -> set[bytes]:
+    return {_varied(data[i : i + _PIECE]) for i in range(0, len(data), _STRIDE)}
+
+
+def _said_in(metadata: str) -> set[bytes]:
+    """What metadata says, as its bytes stand there: its strings, also of JSON kept in one; no names of keys."""
+    names: set[str] = set()
+    values: set[tuple[str, bytes]] = set()
+    _take_apart(json.loads(metadata), 1, names, values)
+    said: set[bytes] = set()
+    for value, data in values:
+        if value not in names:
+            said |= {_varied(data)} if len(data) <= _ONE_LINE else _pieces(data)
+    return said
+
+
+def _take_apart(part: Any, quotings: int, names: set[str], values: set[tuple[str, bytes]]) -> None:
+    """Add the names of keys, and the strings with their bytes after so many quotings."""
+    if isinstance(part, dict):
+        names.update(part)
+        for inner in part.values():
+            _take_apart(inner, quotings, names, values)
+    elif isinstance(part, list):
+        for inner in part:
+            _take_apart(inner, quotings, names, values)
+    elif isinstance(part, str) and quotings == 1 and (inner := _json_in(part)) is not None:
+        _take_apart(inner, 2, names, values)
+    elif isinstance(part, str):
+        stands = part
+        for _ in range(quotings):
+            stands = json.dumps(stands, ensure_ascii=False)[1:-1]
+        values.add((part, stands.encode(errors="surrogatepass")))
+
+
+def _json_in(text: str) -> Any:
+    """The object or list that the text is the JSON of, else None."""
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _varied(piece: bytes) -> bytes:
     """The piece without zeros at its ends; nothing if it is too plain to tell anything."""
     piece = piece.strip(b"\0")
     return piece if len(set(piece)) >= 4 else b""
 
 
 def _look(
-    folder: Folder, points: Sequence[int], needles: list[bytes], dim: int
+    folder: Folder, points: Sequence[int], needles: list[bytes], telling: set[bytes], dim: int
 ) -> tuple[Search, set[tuple[str, int]], set[str]]:
-    """What was searched, what else holds needles (a record or a note, and its number), files with leftovers.
+    """What was searched, what else holds needles that tell (a record or a note, and its number), files with leftovers.
 
     A hit is explained by the vector of a point that was not erased, or by something that the database means to hold.
     """
@@ -172,9 +224,12 @@ def _look(
     for number, file, offset in search.found:
         row = folder.row_at(file, offset, dim)
         if row is not None and row < count and row not in erased:
-            carriers.add(("record", row))
+            holding = {("record", row)}
         elif file == DATABASE and number in kept:
-            carriers |= kept[number]
+            holding = kept[number]
         else:
+            holding = set()
             left.add(file)
+        if needles[number] in telling:
+            carriers |= holding
     return search, carriers, left

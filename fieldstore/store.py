@@ -70,7 +70,7 @@ class FieldStore:
         self.path = None if path is None else arguments.checked_path(path)
         self._key = _read_key(signing_key, self.path)
         self._timeout = timeout
-        self._needles: set[bytes] = set()  # of an erase that is not finished; never written down
+        self._needles: dict[bytes, bool] = {}  # of an erase that is not finished; never written down
         facts = {
             "uuid": uuid.uuid4().hex,
             "created": int(time.time()),

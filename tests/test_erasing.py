@@ -1,5 +1,7 @@
 # Erasing leaves no byte, says so only after it has looked, and is finished when it was interrupted.
 
+import json
+
 import apsw
 import numpy as np
 import pytest
@@ -103,6 +105,43 @@ def test_content_that_another_record_also_holds_is_named_and_not_called_a_leftov
         assert certificate.body["scan"]["also_in_other_records"] == 1
         assert store.get("a-copy-under-another-name")[0].text == SECRET
         assert store.verify() == []
+
+
+def also_in(folder, erased, others):
+    """In how many of the other records an erase of a record with this metadata says that the same words stand."""
+    with FieldStore(folder) as store:
+        metadatas = [erased, *others]
+        texts = [f"Matter number {i}." for i in range(len(metadatas))]
+        store.add(embed(texts), texts=texts, metadatas=metadatas, ids=[f"r{i}" for i in range(len(metadatas))])
+        return store.erase("r0").body["scan"]["also_in_other_records"]
+
+
+def test_metadata_of_the_same_form_is_not_taken_for_the_same_words(tmp_path):
+    key = "classification of this letter and of all that was enclosed, by the office that it was addressed to first"
+
+    def form(i):
+        more = {"hidden": [key], key: i}
+        return {"file": f"letters/of/the/year/twenty-twenty-five/{i}", "in_json": json.dumps(more), **more}
+
+    assert also_in(tmp_path / "s", form(0), [form(i) for i in range(1, 9)]) == 0
+
+
+@pytest.mark.parametrize(
+    "saying",
+    [
+        lambda words: {"note": words},
+        lambda words: {"a": [{"b": words}]},
+        lambda words: {"in_json": json.dumps({"note": words}, ensure_ascii=False)},
+    ],
+)
+@pytest.mark.parametrize("words", ['Mrs Vanterpool, \u201cthe\\ "aunt"\u201d', SECRET])
+def test_words_of_the_metadata_that_another_record_also_holds_are_named(tmp_path, saying, words):
+    others = [{"note": "of no matter whatsoever"}, {"other": 1} | saying(words)]
+    assert also_in(tmp_path / "s", {"first": "one"} | saying(words), others) == 1
+
+
+def test_a_long_value_of_the_metadata_is_found_where_only_a_part_of_it_stands(tmp_path):
+    assert also_in(tmp_path / "s", {"note": SECRET}, [{"note": SECRET[:400]}, {"note": "of no matter whatsoever"}]) == 1
 
 
 def test_bytes_that_nothing_explains_stop_the_certificate_until_they_are_gone(tmp_path):

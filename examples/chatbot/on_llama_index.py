@@ -26,6 +26,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.chat_engine import CondensePlusContextChatEngine
 from llama_index.core.llms import LLM, CustomLLM
 from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores.types import VectorStoreQuery
@@ -42,6 +43,7 @@ from llama_index.vector_stores.fieldstore import FieldVectorStore
 
 _CONTEXT = INSTRUCTIONS + "\n\nPassages:\n\n{context_str}"
 _MORE_CONTEXT = _CONTEXT.replace("{context_str}", "{context_msg}\n\nYour answer so far, from others: {existing_answer}")
+_BRACE = "{opening_brace}"  # there is no other way to say one in a template
 
 
 class LlamaIndex:
@@ -113,19 +115,29 @@ def written_by(model: LLM) -> Written:
 
 def said_by(model: LLM, question: str, passages: list[Passage], history: list[Turn]) -> str:
     """What a chat engine with this model answers, given these passages and this conversation."""
-    turns = [
-        (ChatMessage(turn.question, role=MessageRole.USER), ChatMessage(turn.answer, role=MessageRole.ASSISTANT))
+    said = [
+        ChatMessage(_untemplated(text), role=role)
         for turn in history
+        for text, role in ((turn.question, MessageRole.USER), (turn.answer, MessageRole.ASSISTANT))
     ]
     engine = CondensePlusContextChatEngine.from_defaults(
         retriever=_Given(passages),
         llm=model,
-        memory=ChatMemoryBuffer.from_defaults(chat_history=[message for turn in turns for message in turn], llm=model),
-        context_prompt=_CONTEXT,
-        context_refine_prompt=_MORE_CONTEXT,
+        memory=ChatMemoryBuffer.from_defaults(chat_history=said, llm=model),
+        context_prompt=_template(_CONTEXT),
+        context_refine_prompt=_template(_MORE_CONTEXT),
         skip_condense=True,  # the passages were found with the question as it was asked, as under LangChain
     )
     return str(engine.chat(question).response)
+
+
+def _untemplated(text: str) -> str:
+    """The text as the engine fills it in to itself again: it takes the turns of a conversation for templates, too."""
+    return text.replace("{", _BRACE)
+
+
+def _template(text: str) -> PromptTemplate:
+    return PromptTemplate(text, function_mappings={_BRACE.strip("{}"): lambda **_: "{"})
 
 
 def _node(piece: Piece, vector: list[float]) -> TextNode:

@@ -13,7 +13,9 @@ from examples.chatbot import __main__
 from examples.chatbot.frameworks import NAMES, framework
 from examples.chatbot.opening import Data
 from examples.chatbot.reading import files_in
+from examples.chatbot.reports import certificate_lines
 from examples.chatbot.splitting import LONGEST, split
+from examples.chatbot.tests.conftest import FILES
 from llama_index.vector_stores.fieldstore import FieldVectorStore
 
 ASK = "What is Mrs Tessarow allergic to?"
@@ -61,6 +63,23 @@ def test_either_finds_the_same_passages_with_the_same_scores_and_shares(table, n
             found[name] = [played.library.passages(ask) for ask in (ASK, "Which boat is made for families?")]
     assert [len(passages) for passages in found["langchain"]] == [6, 6], "enough of them to be smoothed"
     assert found["langchain"] == found["llamaindex"]
+
+
+@pytest.mark.parametrize("named", NAMES[:1], indirect=True)
+def test_a_certificate_says_the_same_on_either(table, named):
+    for name, path in files_in(__main__.CORPUS).items():
+        if path.suffix != ".pdf":
+            table.write(name, path.read_text())
+    table.write("guest-book.md", "# Guest book\n\n" + FILES["guest.md"].partition("\n\n")[2])
+    said = {}
+    for name in NAMES:
+        table.framework, table.data = framework(name), Data(table.folder.with_name(name))
+        with table.playing("/erase guest.md", "y", *"nnnn") as played:
+            [certificate] = played.library.store.certificates()
+            said[name] = certificate_lines(certificate)
+            assert certificate.body["scan"]["also_in_other_records"] == 1
+    assert [lines[0] for lines in said.values()] == 2 * ["certificate: 1 passages destroyed, signed"]
+    assert said["langchain"][2:] == said["llamaindex"][2:]
 
 
 def test_a_folder_for_data_may_change_hands(play, table, embedding, named):

@@ -6,6 +6,7 @@ from typing import Any
 
 import apsw
 import pytest
+from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.schema import Document
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 
@@ -211,6 +212,34 @@ def test_erasing_leaves_no_byte_of_a_node(tmp_path: Path) -> None:
     assert any(b"blue door" in file.read_bytes() for file in files)
     words = (b"xylophone", b"zebedee", b"secret-node")
     assert not any(word in file.read_bytes() for file in files for word in words)
+
+
+@pytest.mark.parametrize("copies", [0, 1])
+def test_a_certificate_names_only_nodes_that_say_the_same(tmp_path: Path, copies: int) -> None:
+    words = "Mrs Vanterpool of 14 Larkspur Lane is allergic to hazelnuts."
+    texts = [words, *(f"A letter about matter number {i}, of no interest to anybody else." for i in range(9))]
+    texts += copies * [f"She wrote: {words}"]
+    hidden = ["last_modified_date", "file_type", "name_of_the_folder"]
+    documents = [
+        Document(
+            text=text,
+            id_=f"letters/{i}",
+            metadata={
+                "file_path": f"letters/of/the/year/twenty-twenty-five/letter-{i}.txt",
+                "file_type": "text/plain",
+                "last_modified_date": "2025-06-01",
+                "name_of_the_folder": f"folder {i}",
+            },
+            excluded_llm_metadata_keys=hidden,
+            excluded_embed_metadata_keys=hidden,
+        )
+        for i, text in enumerate(texts)
+    ]
+    with FieldVectorStore(tmp_path / "s") as store:
+        context = StorageContext.from_defaults(vector_store=store)
+        VectorStoreIndex.from_documents(documents, storage_context=context)
+        scan = store.erase("letters/0").body["scan"]
+    assert (scan["leftovers"], scan["also_in_other_records"]) == (0, copies)
 
 
 def test_an_erase_held_up_by_a_reader_is_not_taken_for_done_when_asked_for_again(tmp_path: Path) -> None:

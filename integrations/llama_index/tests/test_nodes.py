@@ -1,6 +1,7 @@
 """Adding nodes, and getting back what was added."""
 
 import datetime
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,14 @@ from llama_index.core.schema import (
     ImageNode,
     IndexNode,
     MediaResource,
+    MetadataMode,
     Node,
     NodeRelationship,
     ObjectType,
     RelatedNodeInfo,
     TextNode,
 )
+from llama_index.core.vector_stores.utils import node_to_metadata_dict
 
 from integrations.llama_index.tests.samples import DOOR, FISH, FOX, ask, embed, ids_of, node
 from llama_index.vector_stores.fieldstore import FieldVectorStore
@@ -79,6 +82,37 @@ def test_a_node_comes_back_whole_in_every_way(empty: FieldVectorStore, given: Te
     [got] = empty.get_nodes(["1"])
     assert got.model_copy(update={"embedding": None}) == bare
     assert got.embedding == pytest.approx(np.array(embed(FOX)) / np.linalg.norm(embed(FOX)), abs=1e-6)
+
+
+@pytest.mark.parametrize("given", KINDS, ids=lambda given: type(given).__name__)
+def test_a_node_stored_when_every_field_was_is_still_read(empty: FieldVectorStore, given: TextNode) -> None:
+    whole = node_to_metadata_dict(given, remove_text=type(given) is not Node)
+    packed = {"id": "1", "source": "1", "type": whole["_node_type"], "content": whole["_node_content"]}
+    text = given.get_content(metadata_mode=MetadataMode.NONE)
+    empty.client.add([embed(FOX)], texts=[text], metadatas=[{"_node": packed} | given.metadata], ids=["1"])
+    assert (empty.query(ask()).nodes, type(empty.get_nodes()[0])) == ([given], type(given))
+
+
+def test_a_plain_node_comes_back_as_it_was_when_llama_index_has_other_defaults(
+    empty: FieldVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = node("1", n=1)
+    before = given.get_content(MetadataMode.ALL)
+    empty.add([given])
+    monkeypatch.setattr(TextNode.model_fields["text_template"], "default", "{content}, another")
+    TextNode.model_rebuild(force=True)
+    try:
+        assert TextNode().text_template == "{content}, another"
+        assert empty.get_nodes()[0].get_content(MetadataMode.ALL) == before
+    finally:
+        monkeypatch.undo()
+        TextNode.model_rebuild(force=True)
+
+
+def test_what_is_plain_in_every_node_is_stored_with_none(empty: FieldVectorStore) -> None:
+    empty.add([TextNode(id_="1", text=FOX, embedding=embed(FOX))])
+    [record] = empty.client.get()
+    assert json.loads(record.metadata["_node"]["content"]).keys() == {"id_", "metadata", "class_name"}
 
 
 def test_a_document_comes_back_as_a_text_node_with_everything_it_had(empty: FieldVectorStore) -> None:

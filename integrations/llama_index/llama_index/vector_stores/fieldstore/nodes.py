@@ -6,10 +6,12 @@
 #   id       the node's id, for filters: a `where` cannot reach the id of a record
 #   source   the document it comes from (its ref_doc_id); of a node without one, its own id
 #   type     its class, as LlamaIndex names it
-#   content  all of it but the text, as JSON text: relationships, excluded keys, templates, positions, images, and the
-#            metadata once more, since a record sorts its keys, and their order shows in prompts and in the node's hash
+#   content  all of it but the text and what is plain, as JSON text: relationships, excluded keys, templates, positions,
+#            images, and the metadata once more, since a record sorts its keys, and their order shows in prompts and in
+#            the node's hash
 #
 # Rule: what goes in comes out: text, metadata, relationships and all. Only the embedding is a unit vector afterwards.
+# Rule: words of LlamaIndex's own are stored with no node: an erase would find them in every other one.
 """Nodes and records, translated."""
 
 import json
@@ -24,6 +26,22 @@ from fieldstore import Hit, Record
 NODE = "_node"
 ID = f"{NODE}.id"
 SOURCE = f"{NODE}.source"
+
+# What a field holds in most nodes, which is not stored. Ours to keep as it is, whatever LlamaIndex's defaults become:
+# stored nodes that lack a field mean this. (Nodes stored before there was this list lack none.)
+_PLAIN: dict[str, Any] = {
+    "embedding": None,
+    "excluded_embed_metadata_keys": [],
+    "excluded_llm_metadata_keys": [],
+    "relationships": {},
+    "metadata_template": "{key}: {value}",
+    "metadata_separator": "\n",
+    "text": "",
+    "mimetype": "text/plain",
+    "start_char_idx": None,
+    "end_char_idx": None,
+    "text_template": "{metadata_str}\n\n{content}",
+}
 
 _WHOLE = Node.class_name()  # its text carries more than the text: a MIME type, a path
 
@@ -56,13 +74,14 @@ def _metadata(node: BaseNode) -> dict[str, Any]:
     if NODE in node.metadata:
         raise ValueError(f"node {node.node_id!r} has metadata named {NODE!r}, the adapter's own; nothing was added")
     kind = node.class_name()
-    content = node_to_metadata_dict(node, remove_text=kind != _WHOLE)["_node_content"]
-    metadata: dict[str, Any] = json.loads(content)["metadata"]
+    fields = json.loads(node_to_metadata_dict(node, remove_text=kind != _WHOLE)["_node_content"])
+    metadata: dict[str, Any] = dict(fields["metadata"])
+    own = {name: value for name, value in fields.items() if name not in _PLAIN or value != _PLAIN[name]}
     metadata[NODE] = {
         "id": node.node_id,
         "source": node.ref_doc_id or node.node_id,
         "type": kind,
-        "content": content,
+        "content": json.dumps(own, ensure_ascii=False),
     }
     return metadata
 
@@ -78,7 +97,8 @@ def to_node(record: Record | Hit) -> BaseNode:
         node: BaseNode = TextNode(id_=record.id, text=record.text or "", metadata=metadata)
     else:
         text = None if packed["type"] == _WHOLE else record.text or ""
-        node = metadata_dict_to_node({"_node_type": packed["type"], "_node_content": packed["content"]}, text)
+        content = json.dumps(_PLAIN | json.loads(packed["content"]))
+        node = metadata_dict_to_node({"_node_type": packed["type"], "_node_content": content}, text)
         if node.metadata != metadata:  # it was updated in the store; else its keys are in the order the user gave them
             node.metadata = metadata
     if isinstance(record, Record) and record.vector is not None:
