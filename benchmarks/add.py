@@ -1,0 +1,109 @@
+# Adding: an index built, records stored in batches, one record at a time.
+#
+# Rule: who adds in batches takes turns batch by batch, each with the same records.
+"""`python -m benchmarks add`: how fast points and records go in."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+from benchmarks import data, databases, ours, peers
+from benchmarks.plan import Plan
+from benchmarks.report import Report, Row, ratio
+from benchmarks.timing import in_turns, threads
+from fieldstore import FieldStore
+
+_THREADS = 2
+_BATCH = 1000
+_RECORDS = 20_000  # in each database
+_SINGLES = 200
+
+
+def run(plan: Plan) -> None:
+    """Print builds, batches, single adds, and the longest pause."""
+    loaded = data.load(plan.data, plan.count(100_000), plan.queries)
+    report = Report("add", f"Adding {len(loaded.points):,} points, {loaded.name}", plan)
+    report.table(_builds(loaded.points, plan, report), f"Building an index in memory, {_THREADS} threads each")
+    batch = 100 if plan.quick else _BATCH
+    report.table(
+        _batches(loaded.points[:_RECORDS], batch, plan, report),
+        f"Records with a text of 60 words and metadata, batches of {batch:,}, on disk, taking turns",
+    )
+    report.table(_pauses(loaded.points, batch, plan), "One store from empty to full: is there a pause?")
+    report.save()
+
+
+def _builds(points: data.Rows, plan: Plan, report: Report) -> list[Row]:
+    def build(_: int) -> None:
+        with threads(_THREADS):
+            ours.field_of(points)
+
+    jobs = {"fieldstore": build}
+    for peer in peers.installed([peers.HNSWLIB], report.say) if plan.peers else []:
+        jobs[peer.name] = lambda _, peer=peer: peer.build(points, _THREADS)  # type: ignore[misc]
+    ours.field_of(points[:100])  # compiles
+    seconds = {name: statistics.median(taken) for name, taken in in_turns(jobs, 1 if plan.quick else 3).items()}
+    return [
+        {"": name, "s": taken, "points/s": len(points) / taken, "÷ ours": ratio(taken, seconds["fieldstore"])}
+        for name, taken in seconds.items()
+    ]
+
+
+def _batches(points: data.Rows, batch: int, plan: Plan, report: Report) -> list[Row]:
+    makers = [databases.FIELDSTORE, *(databases.installed(databases.ALL, report.say) if plan.peers else [])]
+    with ours.folder() as folder:
+        made = {maker.name: maker.make(folder / maker.package, points.shape[1]) for maker in makers}
+
+        def adding(database: databases.Database, turn: int) -> None:
+            begin = turn * batch
+            database.add(points[begin : begin + batch], range(begin, begin + batch))
+
+        jobs = {name: lambda turn, database=database: adding(database, turn) for name, database in made.items()}  # type: ignore[misc]
+        taken = in_turns(jobs, len(points) // batch)
+        for database in made.values():
+            database.close()
+    medians = {name: statistics.median(times) for name, times in taken.items()}
+    return [
+        {
+            "": name,
+            "records": len(points) // batch * batch,
+            "records/s, median batch": batch / medians[name],
+            "records/s, overall": len(times) * batch / sum(times),
+            "÷ ours": ratio(medians[name], medians["fieldstore"]),
+        }
+        for name, times in taken.items()
+    ]
+
+
+def _pauses(points: data.Rows, batch: int, plan: Plan) -> list[Row]:
+    """Batches through the engine and through the store; then single records into the full store."""
+    field = ours.field_of(points[:batch])
+    begins = range(batch, len(points), batch)
+    engine = [_timed(lambda begin=begin: field.add(points[begin : begin + batch])) for begin in begins]  # type: ignore[misc]
+    with ours.folder() as folder, FieldStore(folder / "store", dim=points.shape[1]) as store:
+        stored = [_timed(lambda begin=begin: ours.add(store, points, begin, begin + batch)) for begin in (0, *begins)]  # type: ignore[misc]
+        lines = [(f"s{i}", -points[i], ours.texts(range(i, i + 1))) for i in range(20 if plan.quick else _SINGLES)]
+        singles = [_timed(lambda line=line: store.add(line[1], texts=line[2], ids=line[:1])) for line in lines]  # type: ignore[misc]
+    return [
+        _pause_row("Field.add, batches", engine, batch),
+        _pause_row("FieldStore.add, batches, durable", stored, batch),
+        _pause_row("FieldStore.add, one by one, durable", singles, 1),
+    ]
+
+
+def _timed(job: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    job()
+    return time.perf_counter() - begin
+
+
+def _pause_row(name: str, times: list[float], batch: int) -> Row:
+    median = statistics.median(times)
+    return {
+        "": name,
+        "calls": len(times),
+        "per second": batch / median,
+        "median, ms": median * 1e3,
+        "longest, ms": max(times) * 1e3,
+        "longest ÷ median": max(times) / median,
+    }
