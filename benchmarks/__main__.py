@@ -26,8 +26,12 @@ def main(words: list[str] | None = None) -> None:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("question", nargs="*", help=f"of {', '.join(QUESTIONS)}; none = all of them")
-    parser.add_argument("--data", default="synthetic", help="synthetic, minilm, or a folder with vectors.npy, queries.npy")
-    parser.add_argument("--points", type=int, help="how many (default: what the question is about, 100,000 or a million)")
+    parser.add_argument(
+        "--data", default="synthetic", help="synthetic, minilm, or a folder with vectors.npy, queries.npy"
+    )
+    parser.add_argument(
+        "--points", type=int, help="how many (default: what the question is about, 100,000 or a million)"
+    )
     parser.add_argument("--quick", action="store_true", help="small and short: that it runs; the figures mean nothing")
     parser.add_argument("--no-peers", action="store_true", help="fieldstore alone")
     parser.add_argument("--results", type=Path, help="folder for JSON and plots (default: benchmarks/results)")
@@ -40,7 +44,11 @@ def main(words: list[str] | None = None) -> None:
         data.folder_of(asked.data)
     except ValueError as error:
         parser.error(str(error))
-    kept = Path(tempfile.gettempdir()) / "fieldstore-benchmarks-quick" if asked.quick else Path(__file__).parent / "results"
+    kept = (
+        Path(tempfile.gettempdir()) / "fieldstore-benchmarks-quick"
+        if asked.quick
+        else Path(__file__).parent / "results"
+    )
     plan = Plan(asked.data, asked.points, asked.results or kept, peers=not asked.no_peers, quick=asked.quick)
     has = machine()
     print(f"On {has['cores']} cores, {has['memory in GiB']} GiB of memory.\n", flush=True)

@@ -6,12 +6,14 @@
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from benchmarks import data, databases, ours, peers
 from benchmarks.plan import Plan
 from benchmarks.report import Report, Row, ratio
-from benchmarks.timing import in_turns, threads
-from fieldstore import FieldStore
+from benchmarks.timing import every_turn, in_turns, threads
+from fieldstore import Field, FieldStore
 
 _THREADS = 2
 _BATCH = 1000
@@ -34,13 +36,13 @@ def run(plan: Plan) -> None:
 
 
 def _builds(points: data.Rows, plan: Plan, report: Report) -> list[Row]:
-    def build(_: int) -> None:
+    def build() -> None:
         with threads(_THREADS):
             ours.field_of(points)
 
-    jobs = {"fieldstore": build}
+    jobs = {"fieldstore": every_turn(build)}
     for peer in peers.installed([peers.HNSWLIB], report.say) if plan.peers else []:
-        jobs[peer.name] = lambda _, peer=peer: peer.build(points, _THREADS)  # type: ignore[misc]
+        jobs[peer.name] = every_turn(partial(peer.build, points, _THREADS))
     ours.field_of(points[:100])  # compiles
     seconds = {name: statistics.median(taken) for name, taken in in_turns(jobs, 1 if plan.quick else 3).items()}
     return [
@@ -54,12 +56,12 @@ def _batches(points: data.Rows, batch: int, plan: Plan, report: Report) -> list[
     with ours.folder() as folder:
         made = {maker.name: maker.make(folder / maker.package, points.shape[1]) for maker in makers}
 
-        def adding(database: databases.Database, turn: int) -> None:
-            begin = turn * batch
-            database.add(points[begin : begin + batch], range(begin, begin + batch))
+        records = list(ours.batches(points[: len(points) // batch * batch], batch))  # made before the clock starts
 
-        jobs = {name: lambda turn, database=database: adding(database, turn) for name, database in made.items()}  # type: ignore[misc]
-        taken = in_turns(jobs, len(points) // batch)
+        def adding(database: databases.Database) -> Callable[[int], object]:
+            return lambda turn: database.add(records[turn])
+
+        taken = in_turns({name: adding(database) for name, database in made.items()}, len(records))
         for database in made.values():
             database.close()
     medians = {name: statistics.median(times) for name, times in taken.items()}
@@ -77,13 +79,13 @@ def _batches(points: data.Rows, batch: int, plan: Plan, report: Report) -> list[
 
 def _pauses(points: data.Rows, batch: int, plan: Plan) -> list[Row]:
     """Batches through the engine and through the store; then single records into the full store."""
-    field = ours.field_of(points[:batch])
-    begins = range(batch, len(points), batch)
-    engine = [_timed(lambda begin=begin: field.add(points[begin : begin + batch])) for begin in begins]  # type: ignore[misc]
+    full, single = points[: len(points) // batch * batch], -points[: 20 if plan.quick else _SINGLES]
     with ours.folder() as folder, FieldStore(folder / "store", dim=points.shape[1]) as store:
-        stored = [_timed(lambda begin=begin: ours.add(store, points, begin, begin + batch)) for begin in (0, *begins)]  # type: ignore[misc]
-        lines = [(f"s{i}", -points[i], ours.texts(range(i, i + 1))) for i in range(20 if plan.quick else _SINGLES)]
-        singles = [_timed(lambda line=line: store.add(line[1], texts=line[2], ids=line[:1])) for line in lines]  # type: ignore[misc]
+        field = Field(points.shape[1])
+        engine = [_timed(field.add, each.rows) for each in ours.batches(full, batch)]
+        stored = [_timed(each.into, store) for each in ours.batches(full, batch)]
+        opposite = [each._replace(ids=[f"s{i}"]) for i, each in enumerate(ours.batches(single, 1))]
+        singles = [_timed(each.into, store) for each in opposite]
     return [
         _pause_row("Field.add, batches", engine, batch),
         _pause_row("FieldStore.add, batches, durable", stored, batch),
@@ -91,9 +93,9 @@ def _pauses(points: data.Rows, batch: int, plan: Plan) -> list[Row]:
     ]
 
 
-def _timed(job: Callable[[], object]) -> float:
+def _timed(verb: Callable[[Any], object], what: Any) -> float:
     begin = time.perf_counter()
-    job()
+    verb(what)
     return time.perf_counter() - begin
 
 

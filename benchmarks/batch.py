@@ -6,12 +6,14 @@
 import statistics
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 from benchmarks import data, ours
 from benchmarks.ours import K
 from benchmarks.plan import Plan
 from benchmarks.report import Report, ratio
-from benchmarks.timing import in_turns
+from benchmarks.timing import every_turn, in_turns
 from fieldstore import FieldStore
 
 _RECORDS = 100_000
@@ -31,18 +33,18 @@ def run(plan: Plan) -> None:
         ways: dict[str, Callable[[], Answers]] = {"search, one by one": single}
         if ours.takes(FieldStore.search_many, "threads"):
             for threads in (1, 2):
-                ways[f"search_many, threads={threads}"] = lambda n=threads: _many(store, loaded.queries, threads=n)  # type: ignore[misc]
+                ways[f"search_many, threads={threads}"] = partial(_many, store, loaded.queries, threads=threads)
         else:
-            ways["search_many"] = lambda: _many(store, loaded.queries)
+            ways["search_many"] = partial(_many, store, loaded.queries)
             halves = (loaded.queries[: count // 2], loaded.queries[count // 2 :])
             ways["search_many, halves in two Python threads"] = lambda: [
-                ids for part in pool.map(lambda half: _many(store, half), halves) for ids in part
+                ids for part in pool.map(partial(_many, store), halves) for ids in part
             ]
         right = single()
         wrong = [name for name, way in ways.items() if way() != right]
         if wrong:
             raise AssertionError(f"answers differ from those of single queries: {', '.join(wrong)}")
-        taken = in_turns({name: lambda _, way=way: way() for name, way in ways.items()}, plan.rounds)  # type: ignore[misc]
+        taken = in_turns({name: every_turn(way) for name, way in ways.items()}, plan.rounds)
     medians = {name: statistics.median(times) for name, times in taken.items()}
     on_one = list(medians.values())[1]
     report.table(
@@ -55,5 +57,5 @@ def run(plan: Plan) -> None:
     report.save()
 
 
-def _many(store: FieldStore, queries: data.Rows, **options: int) -> Answers:
-    return [[hit.id for hit in hits] for hits in store.search_many(queries, K, **options)]  # type: ignore[arg-type]
+def _many(store: FieldStore, queries: data.Rows, **options: Any) -> Answers:
+    return [[hit.id for hit in hits] for hits in store.search_many(queries, K, **options)]

@@ -56,7 +56,11 @@ def measured(contenders: Mapping[str, Contender], plan: Plan) -> Curves:
             seconds[name, setting].append((time.perf_counter() - begin) / len(block))
     return {
         name: [
-            Point(str(setting), recalls[name, setting], float(np.median(seconds[name, setting])))
+            Point(
+                f"{contender.built.knob} {setting}".strip(),
+                recalls[name, setting],
+                float(np.median(seconds[name, setting])),
+            )
             for setting in contender.built.settings
         ]
         for name, contender in contenders.items()

@@ -5,25 +5,26 @@
 """Vector databases: Chroma, LanceDB, sqlite-vec, Qdrant in local mode; and fieldstore in the same shape."""
 
 import json
-import sqlite3
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from benchmarks import ours
 from benchmarks.data import Rows
-
-Add = Callable[[Rows, range], object]
-Forget = Callable[[int], object]
+from benchmarks.ours import Batch
 
 
 class Database(NamedTuple):
-    """An open database: add rows as the records of these numbers; delete one record by its number."""
+    """An open database.
 
-    add: Add
-    forget: Forget
+    add: a batch of records. search: the numbers of the k records nearest to a query, their texts and metadata fetched
+    with them. forget: deletes one record by its number.
+    """
+
+    add: Callable[[Batch], object]
+    search: Callable[[Rows, int], list[int]]
+    forget: Callable[[int], object]
     close: Callable[[], object]
 
 
@@ -49,10 +50,10 @@ def fieldstore(path: Path, dim: int) -> Database:
 
     store = FieldStore(path, dim=dim)
 
-    def add(rows: Rows, numbers: range) -> None:
-        store.add(rows, texts=ours.texts(numbers), metadatas=ours.metadatas(numbers), ids=ours.ids(numbers))
+    def search(query: Rows, k: int) -> list[int]:
+        return [int(hit.id[1:]) for hit in store.search(query, k)]
 
-    return Database(add, lambda number: store.forget(f"r{number}"), store.close)
+    return Database(lambda batch: batch.into(store), search, lambda number: store.forget(f"r{number}"), store.close)
 
 
 def chroma(path: Path, dim: int) -> Database:
@@ -63,14 +64,19 @@ def chroma(path: Path, dim: int) -> Database:
     client = chromadb.PersistentClient(str(path), settings=settings)
     records = client.create_collection("records", metadata={"hnsw:space": "cosine"}, embedding_function=None)
 
-    def add(rows: Rows, numbers: range) -> None:
-        metadatas = ours.metadatas(numbers)
-        records.add(ids=ours.ids(numbers), embeddings=rows, documents=ours.texts(numbers), metadatas=metadatas)  # type: ignore[arg-type,unused-ignore]
+    def add(batch: Batch) -> None:
+        records.add(ids=batch.ids, embeddings=batch.rows, documents=batch.texts, metadatas=batch.metadatas)
+
+    def search(query: Rows, k: int) -> list[int]:
+        found = records.query(
+            query_embeddings=query[None], n_results=k, include=["documents", "metadatas", "distances"]
+        )
+        return [int(id[1:]) for id in found["ids"][0]]
 
     def close() -> None:
         getattr(client, "close", lambda: None)()
 
-    return Database(add, lambda number: records.delete(ids=[f"r{number}"]), close)
+    return Database(add, search, lambda number: records.delete(ids=[f"r{number}"]), close)
 
 
 def lancedb(path: Path, dim: int) -> Database:
@@ -88,43 +94,55 @@ def lancedb(path: Path, dim: int) -> Database:
     )
     records = lancedb.connect(str(path)).create_table("records", schema=schema)
 
-    def add(rows: Rows, numbers: range) -> None:
-        vectors = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(rows.reshape(-1)), dim)
-        metadatas = [json.dumps(metadata) for metadata in ours.metadatas(numbers)]
-        columns = [pyarrow.array(ours.ids(numbers)), vectors, pyarrow.array(ours.texts(numbers))]
-        records.add(pyarrow.Table.from_arrays([*columns, pyarrow.array(metadatas)], schema=schema))
+    def add(batch: Batch) -> None:
+        vectors = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(batch.rows.reshape(-1)), dim)
+        metadatas = [json.dumps(metadata) for metadata in batch.metadatas]
+        columns = [pyarrow.array(batch.ids), vectors, pyarrow.array(batch.texts), pyarrow.array(metadatas)]
+        records.add(pyarrow.Table.from_arrays(columns, schema=schema))
 
-    return Database(add, lambda number: records.delete(f"id = 'r{number}'"), lambda: None)
+    def search(query: Rows, k: int) -> list[int]:
+        found = records.search(query).distance_type("cosine").limit(k).select(["id", "text", "metadata"]).to_list()
+        return [int(row["id"][1:]) for row in found]
+
+    return Database(add, search, lambda number: records.delete(f"id = 'r{number}'"), lambda: None)
 
 
 def sqlite_vec(path: Path, dim: int) -> Database:
     """A vec0 table with text and metadata beside it, WAL, synchronous FULL."""
+    import apsw
     import sqlite_vec
 
     path.mkdir()
-    database = sqlite3.connect(path / "records.db")
+    database = apsw.Connection(str(path / "records.db"))  # Python's own sqlite3 is often built without extensions
     database.enable_load_extension(True)
-    sqlite_vec.load(database)
+    database.load_extension(sqlite_vec.loadable_path())
     database.enable_load_extension(False)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
+    database.pragma("journal_mode", "wal")
+    database.pragma("synchronous", "full")
     database.execute(f"CREATE VIRTUAL TABLE places USING vec0(vector float[{dim}] distance_metric=cosine)")
     database.execute("CREATE TABLE records (number INTEGER PRIMARY KEY, id TEXT UNIQUE, text TEXT, metadata TEXT)")
 
-    def add(rows: Rows, numbers: range) -> None:
-        metadatas = map(json.dumps, ours.metadatas(numbers))
-        lines = list(zip(numbers, ours.ids(numbers), ours.texts(numbers), metadatas, strict=True))
+    def add(batch: Batch) -> None:
+        lines = zip(batch.numbers, batch.ids, batch.texts, map(json.dumps, batch.metadatas), strict=True)
+        places = ((number, row.tobytes()) for number, row in zip(batch.numbers, batch.rows, strict=True))
         with database:
             database.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", lines)
-            places = [(number, row.tobytes()) for number, row in zip(numbers, rows, strict=True)]
             database.executemany("INSERT INTO places(rowid, vector) VALUES (?, ?)", places)
+
+    def search(query: Rows, k: int) -> list[int]:
+        found = database.execute(
+            "SELECT number, id, text, metadata, distance FROM places JOIN records ON number = places.rowid"
+            " WHERE vector MATCH ? AND k = ? ORDER BY distance",
+            (query.tobytes(), k),
+        )
+        return [number for number, *_ in found]
 
     def forget(number: int) -> None:
         with database:
             database.execute("DELETE FROM records WHERE number = ?", (number,))
             database.execute("DELETE FROM places WHERE rowid = ?", (number,))
 
-    return Database(add, forget, database.close)
+    return Database(add, search, forget, database.close)
 
 
 def qdrant(path: Path, dim: int) -> Database:
@@ -135,19 +153,20 @@ def qdrant(path: Path, dim: int) -> Database:
     size = models.VectorParams(size=dim, distance=models.Distance.COSINE)
     client.create_collection("records", vectors_config=size)
 
-    def add(rows: Rows, numbers: range) -> None:
-        payloads: list[dict[str, Any]] = [
-            {**metadata, "text": text}
-            for metadata, text in zip(ours.metadatas(numbers), ours.texts(numbers), strict=True)
-        ]
+    def add(batch: Batch) -> None:
+        payloads = [{**metadata, "text": text} for metadata, text in zip(batch.metadatas, batch.texts, strict=True)]
+        points = models.Batch(ids=list(batch.numbers), vectors=batch.rows.tolist(), payloads=payloads)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "local mode is not recommended for collections with more than 20,000"
-            client.upsert("records", models.Batch(ids=list(numbers), vectors=rows.tolist(), payloads=payloads))  # type: ignore[arg-type,unused-ignore]
+            warnings.simplefilter("ignore")  # that local mode is not meant for more than 20,000 points
+            client.upsert("records", points)
+
+    def search(query: Rows, k: int) -> list[int]:
+        return [int(point.id) for point in client.query_points("records", query=query, limit=k).points]
 
     def forget(number: int) -> None:
         client.delete("records", points_selector=models.PointIdsList(points=[number]))
 
-    return Database(add, forget, client.close)
+    return Database(add, search, forget, client.close)
 
 
 FIELDSTORE = Maker("fieldstore", "fieldstore", fieldstore)

@@ -14,7 +14,7 @@ from benchmarks import data, ours
 from benchmarks.ours import K
 from benchmarks.plan import Plan
 from benchmarks.report import Report, Row, ratio
-from benchmarks.timing import in_turns, per_query
+from benchmarks.timing import every_turn, in_turns, per_query
 from fieldstore import Field
 
 _BLOCK = 8192
@@ -43,7 +43,7 @@ def _phi(field: Field, loaded: data.Data, plan: Plan, report: Report) -> list[Ro
     if plan.peers and (keops := _in_keops(field, loaded.queries, report)) is not None:
         ways["PyKeOps, CPU"] = keops
     sums = {name: np.asarray(way(), np.float64) for name, way in ways.items()}  # compiles, too
-    taken = in_turns({name: lambda _, way=way: way() for name, way in ways.items()}, plan.rounds)  # type: ignore[misc]
+    taken = in_turns({name: every_turn(way) for name, way in ways.items()}, plan.rounds)
     medians = {name: float(np.median(times)) for name, times in taken.items()}
     true = sums["Field.evaluate"]
     return [

@@ -6,6 +6,7 @@
 """`python -m benchmarks forget`: what forgetting takes, and what it leaves behind."""
 
 import statistics
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.ours import K
 from benchmarks.plan import Plan
 from benchmarks.report import Report, Row, ratio
 from benchmarks.timing import in_turns
+from fieldstore import FieldStore
 
 _SMALL, _LARGE = 10_000, 1_000_000
 _HALVED = 100_000  # points of which half are forgotten
@@ -39,29 +41,30 @@ def _one(points: data.Rows, plan: Plan, report: Report) -> list[Row]:
         stores = {
             size: stack.enter_context(ours.fill(folder / str(size), points[:size])) for size in (small, len(points))
         }
-        jobs = {
-            f"fieldstore forget, {size:,} records": (size, lambda i, store=store: store.forget(f"r{i}"))
-            for size, store in stores.items()
-        }
+        jobs = {f"fieldstore forget, {size:,} records": _forgetting(store) for size, store in stores.items()}
         for maker in databases.installed(databases.ALL, report.say) if plan.peers else []:
             database = maker.make(folder / maker.package, points.shape[1])
             stack.callback(database.close)
-            for begin in range(0, small, 1000):
-                end = min(begin + 1000, small)
-                database.add(points[begin:end], range(begin, end))
-            jobs[f"{maker.name} delete, {small:,} records"] = (small, database.forget)
-        taken = in_turns({name: job for name, (_, job) in jobs.items()}, times)
-        erased = in_turns(
-            {f"fieldstore erase, {size:,} records": lambda i, store=store: store.erase(f"r{times + i}")  # type: ignore[misc]
-             for size, store in stores.items()},
-            max(3, times // 3),
-        )
-    medians = {name: statistics.median(each) for name, each in (taken | erased).items()}
+            for batch in ours.batches(points[:small], 1000):
+                database.add(batch)
+            jobs[f"{maker.name} delete, {small:,} records"] = database.forget
+        taken = in_turns(jobs, times)
+        jobs = {f"fieldstore erase, {size:,} records": _erasing(store, times) for size, store in stores.items()}
+        taken |= in_turns(jobs, max(3, times // 3))
+    medians = {name: statistics.median(each) for name, each in taken.items()}
     ours_small = next(iter(medians.values()))
     return [
         {"": name, "ms": median * 1e3, "÷ ours, small store": ratio(median, ours_small)}
         for name, median in medians.items()
     ]
+
+
+def _forgetting(store: FieldStore) -> Callable[[int], object]:
+    return lambda number: store.forget(f"r{number}")
+
+
+def _erasing(store: FieldStore, after: int) -> Callable[[int], object]:
+    return lambda number: store.erase(f"r{after + number}")
 
 
 def _half(loaded: data.Data, plan: Plan) -> list[Row]:

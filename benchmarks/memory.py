@@ -4,6 +4,7 @@
 """`python -m benchmarks memory`: resident bytes per point, of one reader and of eight."""
 
 import sys
+from pathlib import Path
 
 from benchmarks import data, ours, processes
 from benchmarks.plan import Plan
@@ -21,27 +22,30 @@ def run(plan: Plan) -> None:
     if not sys.platform.startswith("linux"):
         report.say("/proc/self/smaps is Linux's, so this is not measured here")
         return
-    readers = 2 if plan.quick else _READERS
     with ours.folder() as folder:
         ours.fill(folder / "tiny", loaded.points[:_TINY]).close()
         ours.fill(folder / "store", loaded.points).close()
-        (tiny,) = processes.at_once([("benchmarks.reader", "memory", folder / "tiny", str(dim))])
-        reader = ("benchmarks.reader", "memory", folder / "store", str(dim))
-        alone, together = processes.at_once([reader]), processes.at_once([reader] * readers)
         rows: list[Row] = []
-        for name, seen in (("one reader", alone), (f"each of {readers} readers", together)):
-            private = sum(each["private"] for each in seen) / len(seen) - tiny["private"]
-            mapped = sum(each["mapped"] for each in seen) / len(seen)
-            share = sum(each["proportional"] for each in seen) / len(seen) - tiny["proportional"]
+        for at_once in (2,) if plan.quick else (1, _READERS):
+            tiny, full = (_readers(folder / name, dim, at_once) for name in ("tiny", "store"))
+            more = {kind: full[kind] - tiny[kind] for kind in full}
             rows.append(
                 {
-                    "": name,
-                    "private bytes per point": private / (count - _TINY),
-                    "of mapped files, bytes per point": mapped / count,
-                    "proportional share, bytes per point": share / (count - _TINY),
+                    "readers at once": str(at_once),
+                    "bytes per point: private": more["private"] / (count - _TINY),
+                    "mapped from files": more["mapped"] / (count - _TINY),
+                    "proportional share": more["proportional"] / (count - _TINY),
+                    "without points, MiB": tiny["private"] / 2**20,
                 }
             )
     report.table(rows)
-    report.say(f"A process with {_TINY} records has {tiny['private'] / 2**20:,.0f} MiB of its own; they are taken off.")
-    report.say(f"Vectors take {4 * dim:,} bytes per point on disk.")
+    report.say(
+        f"Per reader. Proportional share: a page that n readers map counts as 1/n. Vectors take {4 * dim:,} bytes."
+    )
     report.save()
+
+
+def _readers(store: Path, dim: int, count: int) -> dict[str, float]:
+    """The mean over so many readers at once."""
+    seen = processes.at_once([("benchmarks.reader", "memory", store, str(dim))] * count)
+    return {kind: sum(each[kind] for each in seen) / count for kind in seen[0]}

@@ -13,7 +13,6 @@ from benchmarks.plan import Plan
 from benchmarks.report import Report, Row
 
 
-
 def run(plan: Plan) -> None:
     """Print all three."""
     loaded = data.for_scale(plan.data, plan.count(1_000_000), plan.queries)
@@ -24,7 +23,8 @@ def run(plan: Plan) -> None:
         ours.fill(store, loaded.points).close()
         opened = _opened(store, dim, 1 + plan.rounds)[1:]
         report.table([{"": "import, open, first query", **_medians(opened)}], "A fresh process, warm files, seconds")
-        report.table([_compiled(folder / "numba")], "With an empty cache of compiled loops, seconds")
+        if not plan.quick:  # it is never quick
+            report.table([_compiled(folder / "numba")], "With an empty cache of compiled loops, seconds")
         if (index := store / "index").is_dir():
             shutil.rmtree(index)
             (rebuilt,) = _opened(store, dim, 1)

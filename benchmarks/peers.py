@@ -21,10 +21,11 @@ _PROBES = (4, 8, 16, 32, 64, 128)
 class Built(NamedTuple):
     """An index that has taken in all the points.
 
-    settings: values of its knobs, by the name they are printed under. at: the search at one of them; the search has to
-    be used before `at` is called again, as most peers keep the setting in the index.
+    knob: what it is called. settings: its values. at: the search for the first k at one of them; to be used before `at`
+    is called again, as most peers keep the setting in the index.
     """
 
+    knob: str
     settings: Sequence[Any]
     at: Callable[[Any, int], Search]
 
@@ -61,7 +62,7 @@ def hnswlib(points: Rows, cores: int) -> Built:
         index.set_ef(max(ef, k))
         return search
 
-    return Built(_EF, at)
+    return Built("ef", _EF, at)
 
 
 def usearch(points: Rows, cores: int) -> Built:
@@ -77,7 +78,7 @@ def usearch(points: Rows, cores: int) -> Built:
         index.expansion_search = max(ef, k)
         return lambda query: index.search(query, k, threads=1).keys
 
-    return Built(_EF, at)
+    return Built("ef", _EF, at)
 
 
 def faiss_hnsw(points: Rows, cores: int) -> Built:
@@ -94,7 +95,7 @@ def faiss_hnsw(points: Rows, cores: int) -> Built:
         index.hnsw.efSearch = max(ef, k)
         return lambda query: index.search(query[None], k)[1][0]
 
-    return Built(_EF, at)
+    return Built("ef", _EF, at)
 
 
 def faiss_flat(points: Rows, cores: int) -> Built:
@@ -104,7 +105,7 @@ def faiss_flat(points: Rows, cores: int) -> Built:
     index = faiss.IndexFlatIP(points.shape[1])
     index.add(points)
     faiss.omp_set_num_threads(1)
-    return Built(("exact",), lambda _, k: lambda query: index.search(query[None], k)[1][0])
+    return Built("exact", ("",), lambda _, k: lambda query: index.search(query[None], k)[1][0])
 
 
 def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Built]:
@@ -135,7 +136,8 @@ def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Buil
             space.set_index_parameters(index, f"nprobe={probes},k_factor_rf={factor}")
             return lambda query: index.search(query[None], k)[1][0]
 
-        return Built([(probes, factor) for factor in (5, 20) for probes in _PROBES if probes <= cells], at)
+        settings = [(probes, factor) for factor in (5, 20) for probes in _PROBES if probes <= cells]
+        return Built("nprobe, k_factor", settings, at)
 
     return build
 
