@@ -31,7 +31,9 @@ def run(plan: Plan) -> None:
         _batches(loaded.points[:_RECORDS], batch, plan, report),
         f"Records with a text of 60 words and metadata, batches of {batch:,}, on disk, taking turns",
     )
-    report.table(_pauses(loaded.points, batch, plan), "One store from empty to full: is there a pause?")
+    report.table(
+        _pauses(loaded.points, batch, 20 if plan.quick else _SINGLES), "One store from empty to full: is there a pause?"
+    )
     report.save()
 
 
@@ -43,7 +45,7 @@ def _builds(points: data.Rows, plan: Plan, report: Report) -> list[Row]:
     jobs = {"fieldstore": every_turn(build)}
     for peer in peers.installed([peers.HNSWLIB], report.say) if plan.peers else []:
         jobs[peer.name] = every_turn(partial(peer.build, points, _THREADS))
-    ours.field_of(points[:100])  # compiles
+    build()  # compiles
     seconds = {name: statistics.median(taken) for name, taken in in_turns(jobs, 1 if plan.quick else 3).items()}
     return [
         {"": name, "s": taken, "points/s": len(points) / taken, "÷ ours": ratio(taken, seconds["fieldstore"])}
@@ -55,7 +57,6 @@ def _batches(points: data.Rows, batch: int, plan: Plan, report: Report) -> list[
     makers = [databases.FIELDSTORE, *(databases.installed(databases.ALL, report.say) if plan.peers else [])]
     with ours.folder() as folder:
         made = {maker.name: maker.make(folder / maker.package, points.shape[1]) for maker in makers}
-
         records = list(ours.batches(points[: len(points) // batch * batch], batch))  # made before the clock starts
 
         def adding(database: databases.Database) -> Callable[[int], object]:
@@ -77,14 +78,14 @@ def _batches(points: data.Rows, batch: int, plan: Plan, report: Report) -> list[
     ]
 
 
-def _pauses(points: data.Rows, batch: int, plan: Plan) -> list[Row]:
+def _pauses(points: data.Rows, batch: int, singly: int) -> list[Row]:
     """Batches through the engine and through the store; then single records into the full store."""
-    full, single = points[: len(points) // batch * batch], -points[: 20 if plan.quick else _SINGLES]
+    full = points[: len(points) // batch * batch]
     with ours.folder() as folder, FieldStore(folder / "store", dim=points.shape[1]) as store:
         field = Field(points.shape[1])
         engine = [_timed(field.add, each.rows) for each in ours.batches(full, batch)]
         stored = [_timed(each.into, store) for each in ours.batches(full, batch)]
-        opposite = [each._replace(ids=[f"s{i}"]) for i, each in enumerate(ours.batches(single, 1))]
+        opposite = [each._replace(ids=[f"s{i}"]) for i, each in enumerate(ours.batches(-points[:singly], 1))]
         singles = [_timed(each.into, store) for each in opposite]
     return [
         _pause_row("Field.add, batches", engine, batch),

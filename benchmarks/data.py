@@ -32,10 +32,16 @@ class Data(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """For each query the numbers of the k nearest points, (q, k), best first, and the cosine of the k-th, (q,)."""
+    """For each query the numbers of the k nearest points, (q, k), best first, and the cosine of the k-th, (q,).
+
+    Where fewer than k may answer, the rest is -1, and the cosine minus infinity.
+
+    alive: (n,) bool, the points that may answer; None = all.
+    """
 
     nearest: NDArray[np.int64]
     last: Rows
+    alive: NDArray[np.bool_] | None = None
 
 
 def load(name: str, count: int, queries: int) -> Data:
@@ -81,7 +87,7 @@ def truth(data: Data, k: int, alive: NDArray[np.bool_] | None = None) -> Truth:
     kept = Path(tempfile.gettempdir()) / f"fieldstore-benchmarks-truth-{mark.hexdigest()[:24]}.npz"
     try:
         with np.load(kept) as file:
-            return Truth(file["nearest"], file["last"])
+            return Truth(file["nearest"], file["last"], alive)
     except (OSError, ValueError, KeyError):
         found = _exact(data.points, data.queries, k, alive)
     np.savez(kept, nearest=found.nearest, last=found.last)
@@ -93,11 +99,12 @@ def recall(data: Data, true: Truth, found: list[Any]) -> float:
     k = true.nearest.shape[1]
     right = 0.0
     for query, last, answer in zip(data.queries, true.last, found, strict=True):
-        numbers = np.unique(np.asarray(answer, np.int64))[:k]
+        numbers = np.unique(np.asarray(answer[:k], np.int64))
         numbers = numbers[numbers >= 0]  # some answer -1 for "no more"
-        wanted = k if np.isfinite(last) else max(1, len(numbers))
-        right += float((data.points[numbers] @ query >= last - _TIE).sum()) / wanted
-    return right / len(found)
+        if true.alive is not None:
+            numbers = numbers[true.alive[numbers]]
+        right += float((data.points[numbers] @ query >= last - _TIE).sum())
+    return right / float((true.nearest >= 0).sum())
 
 
 def _exact(points: Rows, queries: Rows, k: int, alive: NDArray[np.bool_] | None) -> Truth:
@@ -111,9 +118,10 @@ def _exact(points: Rows, queries: Rows, k: int, alive: NDArray[np.bool_] | None)
         top = np.argpartition(-cosines, block - 1, axis=1)[:, :block]
         merged = np.concatenate([best, np.take_along_axis(cosines, top, axis=1)], axis=1)
         numbers = np.concatenate([nearest, top + begin], axis=1)
+        numbers[np.isinf(merged)] = -1  # fewer than k are alive
         order = np.argsort(-merged, axis=1, kind="stable")[:, :k]
         best, nearest = np.take_along_axis(merged, order, axis=1), np.take_along_axis(numbers, order, axis=1)
-    return Truth(nearest, best[:, -1])
+    return Truth(nearest, best[:, -1], alive)
 
 
 def _unit(rows: NDArray[Any]) -> Rows:

@@ -101,7 +101,13 @@ def lancedb(path: Path, dim: int) -> Database:
         records.add(pyarrow.Table.from_arrays(columns, schema=schema))
 
     def search(query: Rows, k: int) -> list[int]:
-        found = records.search(query).distance_type("cosine").limit(k).select(["id", "text", "metadata"]).to_list()
+        found = (
+            records.search(query)
+            .distance_type("cosine")
+            .limit(k)
+            .select(["id", "text", "metadata", "_distance"])
+            .to_list()
+        )
         return [int(row["id"][1:]) for row in found]
 
     return Database(add, search, lambda number: records.delete(f"id = 'r{number}'"), lambda: None)

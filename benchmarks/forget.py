@@ -41,16 +41,16 @@ def _one(points: data.Rows, plan: Plan, report: Report) -> list[Row]:
         stores = {
             size: stack.enter_context(ours.fill(folder / str(size), points[:size])) for size in (small, len(points))
         }
-        jobs = {f"fieldstore forget, {size:,} records": _forgetting(store) for size, store in stores.items()}
+        jobs = {f"fieldstore: forget, {size:,} records": _forgetting(store) for size, store in stores.items()}
         for maker in databases.installed(databases.ALL, report.say) if plan.peers else []:
             database = maker.make(folder / maker.package, points.shape[1])
             stack.callback(database.close)
             for batch in ours.batches(points[:small], 1000):
                 database.add(batch)
-            jobs[f"{maker.name} delete, {small:,} records"] = database.forget
+            jobs[f"{maker.name}: delete, {small:,} records"] = database.forget
         taken = in_turns(jobs, times)
-        jobs = {f"fieldstore erase, {size:,} records": _erasing(store, times) for size, store in stores.items()}
-        taken |= in_turns(jobs, max(3, times // 3))
+        jobs = {f"fieldstore: erase, {size:,} records": _erasing(store, times) for size, store in stores.items()}
+        taken |= in_turns(jobs, 3)  # an erase reads the whole store
     medians = {name: statistics.median(each) for name, each in taken.items()}
     ours_small = next(iter(medians.values()))
     return [

@@ -6,11 +6,17 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from benchmarks.plan import Plan
 from benchmarks.timing import Point
+
+_PACKAGES = (
+    *("fieldstore", "numpy", "numba", "faiss-cpu", "hnswlib", "usearch"),
+    *("chromadb", "lancedb", "qdrant-client", "sqlite-vec", "pykeops"),
+)
 
 Row = dict[str, str | float | int | None]
 """Words and numbers by the heading of their column; None = there is none."""
@@ -22,7 +28,7 @@ class Report:
     def __init__(self, question: str, title: str, plan: Plan) -> None:
         self._plan, self._question = plan, question
         self._answer: dict[str, Any] = {"question": question, "title": title, "machine": machine(), "quick": plan.quick}
-        self._answer |= {"tables": [], "notes": []}
+        self._answer |= {"versions": versions(), "tables": [], "notes": []}
         print(f"# {title}", flush=True)
 
     def table(self, rows: Sequence[Row], title: str = "") -> None:
@@ -36,10 +42,6 @@ class Report:
         """Print a sentence and keep it."""
         self._answer["notes"].append(note)
         print(note, flush=True)
-
-    def keep(self, name: str, value: object) -> None:
-        """Keep something for the JSON that nobody would read on the screen."""
-        self._answer[name] = value
 
     def save(self) -> None:
         """Write the JSON file."""
@@ -114,12 +116,13 @@ def machine() -> dict[str, int]:
     return {"cores": cores, "memory in GiB": round(memory)}
 
 
-def versioned(package: str) -> str:
-    """The package's version, or "" when it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+def versions() -> dict[str, str]:
+    """Of everything that may have been compared, as far as it is installed."""
+    found = {}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def ratio(theirs: float | None, ours: float | None) -> float | None:
