@@ -29,9 +29,9 @@ class Contender(NamedTuple):
     loaded: Data
     true: Truth
 
-    def at(self, setting: object) -> Search:
-        """Its search at a setting of its knob."""
-        return self.built.at(setting, self.true.nearest.shape[1])
+    def at(self, setting: str) -> Search:
+        """Its search at a setting, by its name."""
+        return self.built.at(self.built.settings[setting], self.true.nearest.shape[1])
 
 
 def measured(contenders: Mapping[str, Contender], plan: Plan) -> Curves:
@@ -41,7 +41,7 @@ def measured(contenders: Mapping[str, Contender], plan: Plan) -> Curves:
     for name, setting in settings:
         loaded, search = contenders[name].loaded, contenders[name].at(setting)
         recalls[name, setting] = recall(loaded, contenders[name].true, [search(query) for query in loaded.queries])
-    seconds: dict[tuple[str, object], list[float]] = {key: [] for key in settings}
+    seconds: dict[tuple[str, str], list[float]] = {key: [] for key in settings}
     rng = np.random.default_rng(4)
     for turn in range(plan.rounds):
         chosen = rng.permutation(plan.queries)[:_BLOCK]
@@ -57,7 +57,7 @@ def measured(contenders: Mapping[str, Contender], plan: Plan) -> Curves:
     return {
         name: [
             Point(
-                f"{contender.built.knob} {setting}".strip(),
+                setting,
                 recalls[name, setting],
                 float(np.median(seconds[name, setting])),
             )

@@ -35,13 +35,13 @@ def built(field: Field, quick: bool) -> Built:
         options: dict[str, Any] = {"effort": effort}
         return lambda query: field.nearest(query, k, **options).points
 
-    return Built("effort", (1.0, 4.0) if quick else EFFORTS, at)
+    return Built({f"effort {effort:g}": effort for effort in ((1.0, 4.0) if quick else EFFORTS)}, at)
 
 
 def exact_built(field: Field) -> Built:
     """The flat scan, in the same shape."""
     options: dict[str, Any] = {"exact": True} if takes(Field.nearest, "exact") else {}
-    return Built("exact", ("",), lambda _, k: lambda query: field.nearest(query, k, **options).points)
+    return Built({"exact": None}, lambda _, k: lambda query: field.nearest(query, k, **options).points)
 
 
 def field_of(points: Rows) -> Field:

@@ -4,7 +4,7 @@
 # Rule: who is not installed is skipped by name.
 """Vector indexes: hnswlib, usearch, FAISS."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -15,18 +15,18 @@ from benchmarks.timing import Search, threads
 
 M, EF_CONSTRUCTION = 16, 200
 _EF = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 400)
-_PROBES = (4, 8, 16, 32, 64, 128)
+_PROBES = (8, 16, 32, 64, 128, 256)
+_FACTORS = (2, 5, 20)
 
 
 class Built(NamedTuple):
     """An index that has taken in all the points.
 
-    knob: what it is called. settings: its values. at: the search for the first k at one of them; to be used before `at`
-    is called again, as most peers keep the setting in the index.
+    settings: values of its knobs, by the words they are printed as. at: the search for the first k at one of them; to
+    be used before `at` is called again, as most peers keep the setting in the index.
     """
 
-    knob: str
-    settings: Sequence[Any]
+    settings: Mapping[str, Any]
     at: Callable[[Any, int], Search]
 
 
@@ -62,7 +62,7 @@ def hnswlib(points: Rows, cores: int) -> Built:
         index.set_ef(max(ef, k))
         return search
 
-    return Built("ef", _EF, at)
+    return Built({f"ef {ef}": ef for ef in _EF}, at)
 
 
 def usearch(points: Rows, cores: int) -> Built:
@@ -78,7 +78,7 @@ def usearch(points: Rows, cores: int) -> Built:
         index.expansion_search = max(ef, k)
         return lambda query: index.search(query, k, threads=1).keys
 
-    return Built("ef", _EF, at)
+    return Built({f"ef {ef}": ef for ef in _EF}, at)
 
 
 def faiss_hnsw(points: Rows, cores: int) -> Built:
@@ -95,7 +95,7 @@ def faiss_hnsw(points: Rows, cores: int) -> Built:
         index.hnsw.efSearch = max(ef, k)
         return lambda query: index.search(query[None], k)[1][0]
 
-    return Built("ef", _EF, at)
+    return Built({f"ef {ef}": ef for ef in _EF}, at)
 
 
 def faiss_flat(points: Rows, cores: int) -> Built:
@@ -105,11 +105,11 @@ def faiss_flat(points: Rows, cores: int) -> Built:
     index = faiss.IndexFlatIP(points.shape[1])
     index.add(points)
     faiss.omp_set_num_threads(1)
-    return Built("exact", ("",), lambda _, k: lambda query: index.search(query[None], k)[1][0])
+    return Built({"exact": None}, lambda _, k: lambda query: index.search(query[None], k)[1][0])
 
 
 def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Built]:
-    """Cells, about 3.2 √N (1,024 for 100,000), with short codes and an exact refinement of the best 5 k or 20 k.
+    """Cells, about 3.2 √N (1,024 for 100,000), with short codes and an exact refinement of the best 2, 5 or 20 times k.
 
     RaBitQ assumes a random rotation; its queries are quantised to 8 bits, as its documentation has it.
     """
@@ -136,8 +136,8 @@ def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Buil
             space.set_index_parameters(index, f"nprobe={probes},k_factor_rf={factor}")
             return lambda query: index.search(query[None], k)[1][0]
 
-        settings = [(probes, factor) for factor in (5, 20) for probes in _PROBES if probes <= cells]
-        return Built("nprobe, k_factor", settings, at)
+        pairs = [(probes, factor) for factor in _FACTORS for probes in _PROBES if probes <= cells]
+        return Built({f"nprobe {probes}, k_factor {factor}": (probes, factor) for probes, factor in pairs}, at)
 
     return build
 
