@@ -56,16 +56,21 @@ def per_query(searches: Mapping[str, Search], queries: NDArray[np.float32], roun
     return {name: statistics.median(times) / len(queries) for name, times in taken.items()}
 
 
-def at_recall(curve: Sequence[Point], wanted: float) -> float | None:
-    """Seconds per query at that recall: between two settings, log time is linear in log misses.
-
-    Only the settings that no other beats in both count. None when none is as good; when even the quickest is better
-    than wanted, its time.
-    """
+def best_of(curve: Sequence[Point]) -> list[Point]:
+    """The settings that no other beats in both recall and time, from the quickest on."""
     front: list[Point] = []
     for point in sorted(curve, key=lambda point: (point.seconds, -point.recall)):
         if not front or point.recall > front[-1].recall:
             front.append(point)
+    return front
+
+
+def at_recall(curve: Sequence[Point], wanted: float) -> float | None:
+    """Seconds per query at that recall, from the best settings: between two, log time is linear in log misses.
+
+    None when none is as good; when even the quickest is better than wanted, its time.
+    """
+    front = best_of(curve)
     if not front or front[-1].recall < wanted:
         return None
     recalls = np.array([point.recall for point in front])
