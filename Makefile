@@ -3,6 +3,7 @@
 #
 #   make test PYTHON=python3.12       another Python (after make clean: an environment keeps the one it was made with)
 #   make test PYTESTFLAGS="-k forget" flags for pytest; -n auto runs the tests in parallel
+#   make bench BENCHFLAGS="query --quick"   one question of the benchmarks (see python -m benchmarks --help)
 #   make demo TORCH="torch"           another torch, or any arguments of pip install; on Linux the plain one may bring
 #                                     several GB for GPUs, and an --index-url of CPU builds spares them
 #   make demo PIPFLAGS=               show what pip does
@@ -18,6 +19,7 @@ PYTHON ?= $(shell for p in $(PYTHONS); do $$p -c '$(SUPPORTED)' 2>/dev/null && {
 
 PIPFLAGS ?= --quiet
 PYTESTFLAGS ?=
+BENCHFLAGS ?=
 TORCH ?= torch==2.13.0
 
 # Package files: an edit in one of them installs again.
@@ -47,7 +49,7 @@ format: .venv/dev/.installed  ## let ruff format the code and mend what it can
 	$(DEV) -m ruff format .
 
 bench: .venv/bench/.installed  ## the benchmarks
-	$(BENCH) -m benchmarks
+	$(BENCH) -m benchmarks $(BENCHFLAGS)
 
 mutants: .venv/dev/.installed  ## break forgetting, one thing at a time: each must turn a test red
 	$(DEV) -m tests.mutants
@@ -64,7 +66,7 @@ clean:  ## back to a fresh clone: environments, caches and builds
 	@touch $@
 
 .venv/bench/.installed: $(PACKAGES)
-	$(call environment,what the benchmarks compare with: about 450 MB)
+	$(call environment,what the benchmarks compare with: about 1.4 GB)
 	$(BENCH) -m pip install $(PIPFLAGS) --group bench $(EDITABLE)
 	@touch $@
 

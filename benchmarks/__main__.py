@@ -1,29 +1,59 @@
-"""All benchmarks, one table each; nothing is written outside the temporary folder."""
+"""All benchmarks, or the questions that are named: one table of ratios each, JSON, and plots."""
 
 import argparse
-import os
+import tempfile
+from pathlib import Path
 
-from benchmarks import forgetting, nearest
+from benchmarks import add, batch, cells, data, field, filter, forget, growth, memory, open, query
+from benchmarks.plan import Plan
+from benchmarks.report import machine
+
+QUESTIONS = {
+    "query": query.run,
+    "growth": growth.run,
+    "add": add.run,
+    "forget": forget.run,
+    "memory": memory.run,
+    "open": open.run,
+    "filter": filter.run,
+    "field": field.run,
+    "batch": batch.run,
+    "synthetic": cells.run,
+}
 
 
-def machine() -> str:
-    """Cores and memory: what a reader needs to judge the figures, and no more."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{cores} cores, {memory:.0f} GiB of memory"
-
-
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("question", nargs="*", help=f"of {', '.join(QUESTIONS)}; none = all of them")
     parser.add_argument(
-        "--points", type=int, default=100_000, help="points in the largest store (default: %(default)s)"
+        "--data", default="synthetic", help="synthetic, minilm, or a folder with vectors.npy, queries.npy"
     )
-    points = parser.parse_args().points
-    if points < 1000:
-        parser.error(f"--points must be at least 1000, not {points}")
-    print(f"On {machine()}, one thread.\n", flush=True)
-    nearest.run(points)
-    forgetting.run([size for size in (1000, 10_000, 100_000, 1_000_000) if size <= points])
+    parser.add_argument(
+        "--points", type=int, help="how many (default: what the question is about, 100,000 or a million)"
+    )
+    parser.add_argument("--quick", action="store_true", help="small and short: that it runs; the figures mean nothing")
+    parser.add_argument("--no-peers", action="store_true", help="fieldstore alone")
+    parser.add_argument("--results", type=Path, help="folder for JSON and plots (default: benchmarks/results)")
+    asked = parser.parse_args(words)
+    if unknown := sorted(set(asked.question) - set(QUESTIONS)):
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(QUESTIONS)}")
+    if asked.points is not None and asked.points < 1000:
+        parser.error(f"--points must be at least 1000, not {asked.points}")
+    try:
+        data.folder_of(asked.data)
+    except ValueError as error:
+        parser.error(str(error))
+    kept = (
+        Path(tempfile.gettempdir()) / "fieldstore-benchmarks-quick"
+        if asked.quick
+        else Path(__file__).parent / "results"
+    )
+    plan = Plan(asked.data, asked.points, asked.results or kept, peers=not asked.no_peers, quick=asked.quick)
+    has = machine()
+    print(f"On {has['cores']} cores, {has['memory in GiB']} GiB of memory.\n", flush=True)
+    for question in asked.question or QUESTIONS:
+        QUESTIONS[question](plan)
 
 
 if __name__ == "__main__":

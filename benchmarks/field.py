@@ -1,0 +1,126 @@
+# The field itself: φ at many places, and attractors, beside the ways one would compute them without fieldstore.
+#
+# Rule: everybody sums every kernel in the same precision class, on one thread; how far the sums differ is printed.
+"""`python -m benchmarks field`: exact φ, attractors, and the founding experiment's own method."""
+
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import data, ours
+from benchmarks.ours import K
+from benchmarks.plan import Plan
+from benchmarks.report import Report, Row, ratio
+from benchmarks.timing import every_turn, in_turns, per_query
+from fieldstore import Field
+
+_BLOCK = 8192
+_STEPS, _RATE = 100, 0.1
+
+Sums = Callable[[], NDArray[np.floating]]
+
+
+def run(plan: Plan) -> None:
+    """Print φ's table, then the attractors'."""
+    loaded = data.load(plan.data, plan.count(100_000), plan.queries)
+    size = f"{len(loaded.points):,} points, {loaded.name}, one thread"
+    report = Report("field", f"The field of {size}", plan)
+    field = ours.field_of(loaded.points)
+    report.table(_phi(field, loaded, plan, report), f"Exact φ at {len(loaded.queries):,} places")
+    report.table(_retrieval(field, loaded, plan), "Retrieval by the field")
+    report.say(f"Founding experiment: {_STEPS} gradient steps over all kernels, in numpy, then the nearest {K} there.")
+    report.save()
+
+
+def _phi(field: Field, loaded: data.Data, plan: Plan, report: Report) -> list[Row]:
+    ways: dict[str, Sums] = {
+        "Field.evaluate": lambda: field.evaluate(loaded.queries),
+        "numpy and BLAS, in blocks": lambda: _in_numpy(field, loaded.queries),
+    }
+    if plan.peers and (keops := _in_keops(field, loaded.queries, report)) is not None:
+        ways["PyKeOps, CPU"] = keops
+    sums = {name: np.asarray(way(), np.float64) for name, way in ways.items()}  # compiles, too
+    taken = in_turns({name: every_turn(way) for name, way in ways.items()}, min(3, plan.rounds))
+    medians = {name: float(np.median(times)) for name, times in taken.items()}
+    true = sums["Field.evaluate"]
+    return [
+        {
+            "": name,
+            "s": median,
+            "ns per kernel": median * 1e9 / len(loaded.points) / len(loaded.queries),
+            "÷ ours": ratio(median, medians["Field.evaluate"]),
+            "largest relative difference": f"{np.abs(sums[name] / true - 1).max():.1e}",
+        }
+        for name, median in medians.items()
+    ]
+
+
+def _in_numpy(field: Field, places: data.Rows) -> NDArray[np.floating]:
+    phi = np.zeros(len(places))
+    for begin in range(0, len(field), _BLOCK):
+        cosines = places @ field.points[begin : begin + _BLOCK].T
+        cosines -= 1.0
+        cosines *= np.float32(field.kappa)
+        phi += np.exp(cosines, out=cosines) @ field.weights[begin : begin + _BLOCK].astype(np.float32)
+    return phi
+
+
+def _in_keops(field: Field, places: data.Rows, report: Report) -> Sums | None:
+    """A lazy sum over all pairs, compiled by PyKeOps; None, with the reason, when it cannot be used here."""
+    if find_spec("pykeops") is None:
+        report.say("not installed here, so left out: pykeops")
+        return None
+    try:
+        import pykeops
+
+        pykeops.set_verbose(False)
+        pykeops.set_build_folder(tempfile.mkdtemp(prefix="fieldstore-benchmarks-keops-"))
+        from pykeops.numpy import LazyTensor
+
+        queries, points = LazyTensor(places[:, None, :]), LazyTensor(np.ascontiguousarray(field.points)[None])
+        kernel = (((queries | points) - 1.0) * float(field.kappa)).exp()
+
+        def sums() -> NDArray[np.floating]:
+            found: NDArray[np.floating] = kernel.sum(axis=1, backend="CPU").ravel()
+            return found
+
+        sums()
+    except Exception as error:  # it compiles C++ on the spot, and whatever that raises means: not here
+        report.say(f"PyKeOps does not work here ({type(error).__name__}), so it is left out")
+        return None
+    return sums
+
+
+def _retrieval(field: Field, loaded: data.Data, plan: Plan) -> list[Row]:
+    searches = {
+        "nearest": lambda query: field.nearest(query, K),
+        "attractors": lambda query: field.attractors(query, K),
+    }
+    seconds = per_query(searches, loaded.queries[:100], plan.rounds)
+    seconds |= per_query({"founding experiment": lambda query: _founding(field, query)}, loaded.queries[:2], 1)
+    return [
+        {
+            "": name,
+            "µs per query": taken * 1e6,
+            "÷ nearest": ratio(taken, seconds["nearest"]),
+            "÷ attractors": ratio(taken, seconds["attractors"]),
+        }
+        for name, taken in seconds.items()
+    ]
+
+
+def _founding(field: Field, query: data.Rows) -> NDArray[np.int64]:
+    """Full-gradient ascent of the query over every kernel, then the K points nearest to where it ends."""
+    place, kappa = query.copy(), np.float32(field.kappa)
+    for _ in range(_STEPS):
+        kernels = np.exp(kappa * (field.points @ place - 1.0))
+        pull = kernels @ field.points
+        gradient = pull - (pull @ place) * place
+        place += np.float32(_RATE) * gradient / max(np.linalg.norm(pull), np.finfo(np.float32).tiny)
+        place /= np.linalg.norm(place)
+    cosines = field.points @ place
+    best: NDArray[np.int64] = np.argpartition(-cosines, K)[:K]
+    return best

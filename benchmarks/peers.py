@@ -1,0 +1,154 @@
+# The vector indexes one would use instead, each with its documented good settings, behind one shape.
+#
+# Rule: same points, same threads, one query at a time; inner product of unit rows, float32.
+# Rule: who is not installed is skipped by name.
+"""Vector indexes: hnswlib, usearch, FAISS."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.data import Rows
+from benchmarks.timing import Search, threads
+
+M, EF_CONSTRUCTION = 16, 200
+_EF = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 400)
+_PROBES = (8, 16, 32, 64, 128, 256)
+_FACTORS = (2, 5, 20)
+
+
+class Built(NamedTuple):
+    """An index that has taken in all the points.
+
+    settings: values of its knobs, by the words they are printed as. at: the search for the first k at one of them; to
+    be used before `at` is called again, as most peers keep the setting in the index.
+    """
+
+    settings: Mapping[str, Any]
+    at: Callable[[Any, int], Search]
+
+
+class Peer(NamedTuple):
+    """Somebody to compare with: the package to import, and how to build from points with so many threads."""
+
+    name: str
+    package: str
+    build: Callable[[Rows, int], Built]
+
+
+def installed(wanted: Sequence[Peer], say: Callable[[str], None]) -> list[Peer]:
+    """Those whose package is here; the others are named."""
+    missing = sorted({peer.package for peer in wanted if find_spec(peer.package) is None})
+    if missing:
+        say(f"not installed here, so left out: {', '.join(missing)}; `make bench` installs them")
+    return [peer for peer in wanted if peer.package not in missing]
+
+
+def hnswlib(points: Rows, cores: int) -> Built:
+    """M = 16, efConstruction = 200, as in its examples."""
+    import hnswlib
+
+    index = hnswlib.Index(space="ip", dim=points.shape[1])
+    index.init_index(len(points), M=M, ef_construction=EF_CONSTRUCTION)
+    index.add_items(points, num_threads=cores)
+    index.set_num_threads(1)
+
+    def at(ef: int, k: int) -> Search:
+        def search(query: Rows) -> Any:
+            return index.knn_query(query, k, num_threads=1)[0][0]
+
+        index.set_ef(max(ef, k))
+        return search
+
+    return Built({f"ef {ef}": ef for ef in _EF}, at)
+
+
+def usearch(points: Rows, cores: int) -> Built:
+    """float32, connectivity 16 and expansion_add 200: the same graph as hnswlib's."""
+    from usearch.index import Index
+
+    index = Index(
+        ndim=points.shape[1], metric="ip", dtype="f32", connectivity=M, expansion_add=EF_CONSTRUCTION, multi=False
+    )
+    index.add(np.arange(len(points)), points, threads=cores)
+
+    def at(ef: int, k: int) -> Search:
+        index.expansion_search = max(ef, k)
+        return lambda query: index.search(query, k, threads=1).keys
+
+    return Built({f"ef {ef}": ef for ef in _EF}, at)
+
+
+def faiss_hnsw(points: Rows, cores: int) -> Built:
+    """M = 16, efConstruction = 200."""
+    import faiss
+
+    index = faiss.IndexHNSWFlat(points.shape[1], M, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = EF_CONSTRUCTION
+    faiss.omp_set_num_threads(cores)
+    index.add(points)
+    faiss.omp_set_num_threads(1)
+
+    def at(ef: int, k: int) -> Search:
+        index.hnsw.efSearch = max(ef, k)
+        return lambda query: index.search(query[None], k)[1][0]
+
+    return Built({f"ef {ef}": ef for ef in _EF}, at)
+
+
+def faiss_flat(points: Rows, cores: int) -> Built:
+    """The exact scan."""
+    import faiss
+
+    index = faiss.IndexFlatIP(points.shape[1])
+    index.add(points)
+    faiss.omp_set_num_threads(1)
+    return Built({"exact": None}, lambda _, k: lambda query: index.search(query[None], k)[1][0])
+
+
+def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Built]:
+    """Cells, about 3.2 √N (1,024 for 100,000), with short codes and an exact refinement of the best 2, 5 or 20 times k.
+
+    RaBitQ assumes a random rotation; its queries are quantised to 8 bits, as its documentation has it.
+    """
+
+    def build(points: Rows, cores: int) -> Built:
+        import faiss
+
+        dim = points.shape[1]
+        cells = 2 ** round(np.log2(3.2 * len(points) ** 0.5))
+        recipe = f"{f'RR{dim},' if rotate else ''}IVF{cells},{codes.format(dim // 2)},RFlat"
+        index = faiss.index_factory(dim, recipe, faiss.METRIC_INNER_PRODUCT)
+        inverted = faiss.extract_index_ivf(index.base_index if hasattr(index, "base_index") else index)
+        if hasattr(inverted, "qb"):
+            inverted.qb = 8
+        faiss.omp_set_num_threads(cores)
+        with threads(cores):
+            index.train(points)
+            index.add(points)
+        faiss.omp_set_num_threads(1)
+        space = faiss.ParameterSpace()
+
+        def at(setting: tuple[int, int], k: int) -> Search:
+            probes, factor = setting
+            space.set_index_parameters(index, f"nprobe={probes},k_factor_rf={factor}")
+            return lambda query: index.search(query[None], k)[1][0]
+
+        pairs = [(probes, factor) for factor in _FACTORS for probes in _PROBES if probes <= cells]
+        return Built({f"nprobe {probes}, k_factor {factor}": (probes, factor) for probes, factor in pairs}, at)
+
+    return build
+
+
+HNSWLIB = Peer("hnswlib", "hnswlib", hnswlib)
+ALL = (
+    HNSWLIB,
+    Peer("usearch f32", "usearch", usearch),
+    Peer("FAISS HNSW", "faiss", faiss_hnsw),
+    Peer("FAISS IVF RaBitQ refine", "faiss", faiss_ivf("RaBitQ", rotate=True)),
+    Peer("FAISS IVF RaBitQfs refine", "faiss", faiss_ivf("RaBitQfs", rotate=True)),
+    Peer("FAISS IVF PQ4fs refine", "faiss", faiss_ivf("PQ{}x4fs")),
+    Peer("FAISS flat", "faiss", faiss_flat),
+)
