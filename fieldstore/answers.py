@@ -15,6 +15,7 @@ from fieldstore.filters import Filter
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
+from fieldstore.storage.database import Content
 
 
 def ranker(
@@ -36,31 +37,31 @@ def ranker(
 
 
 def hits(mirror: Mirror, ranking: Ranking) -> list[Hit]:
-    """The ranking with its records."""
+    """The ranking with its records, all fetched at once."""
+    contents = mirror.contents(np.concatenate([ranking.points, *(of.points for of in ranking.members)]).tolist())
+    return _filled(ranking, contents, mirror.weights)
+
+
+def _filled(ranking: Ranking, contents: dict[int, Content], weights: NDArray[np.float64]) -> list[Hit]:
+    points = ranking.points.tolist()
+    members = [tuple(_filled(of, contents, weights)) for of in ranking.members] or [()] * len(points)
+    columns = (ranking.scores, ranking.cosines, ranking.shares, weights[ranking.points])
     found = []
-    for number, point in enumerate(ranking.points.tolist()):
-        content = mirror.content(point)
-        found.append(
-            Hit(
-                id=content.id,
-                text=content.text,
-                metadata=metadata.decode(content.metadata),
-                score=float(ranking.scores[number]),
-                cosine=float(ranking.cosines[number]),
-                weight=float(mirror.weights[point]),
-                share=float(ranking.shares[number]),
-                members=tuple(hits(mirror, ranking.members[number])) if ranking.members else (),
-            )
-        )
+    for point, score, cosine, share, weight, under in zip(points, *(c.tolist() for c in columns), members, strict=True):
+        id, text, stored, _ = contents[point]
+        found.append(Hit(id, text, metadata.decode(stored), score, cosine, weight, share, under))
     return found
 
 
-def record(mirror: Mirror, point: int, with_vector: bool) -> Record:
-    """The record of a live point."""
-    content = mirror.content(point)
-    vector = mirror.row(point).copy() if with_vector else None
-    weight = float(mirror.weights[point])
-    return Record(content.id, content.text, metadata.decode(content.metadata), weight, vector)
+def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Record]:
+    """The records of live points."""
+    contents, weights = mirror.contents(points), mirror.weights[points].tolist()
+    found = []
+    for point, weight in zip(points, weights, strict=True):
+        id, text, stored, _ = contents[point]
+        vector = mirror.row(point).copy() if with_vectors else None
+        found.append(Record(id, text, metadata.decode(stored), weight, vector))
+    return found
 
 
 def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:
@@ -68,8 +69,9 @@ def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | N
     known = mirror.kept(id)
     copies, others = mirror.field.remaining(known.sum.point, count, allowed=allowed)
     weight = (known.sum.weight or -known.sum.last) / MILLIONTHS
+    contents = mirror.contents(others.points.tolist())
     carriers = tuple(
-        Carrier(mirror.content(point).id, float(cosine), float(share))
+        Carrier(contents[point].id, float(cosine), float(share))
         for point, cosine, share in zip(others.points.tolist(), others.cosines, others.shares, strict=True)
     )
     return Residual(id, copies / (weight + copies), copies, carriers)

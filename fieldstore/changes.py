@@ -48,9 +48,10 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
         draft = mirror.draft(*words)
         contents: list[tuple[int, Content]] = []
         fresh: list[int] = []
+        versions = database.latest([id for id, new in zip(batch.ids, batch.generated, strict=True) if not new])
         for number, id in enumerate(batch.ids):
             row = rows[number].tobytes()
-            known = None if batch.generated[number] else database.latest(id)
+            known = versions.get(id)
             if known is not None and mirror.row(known.sum.point).tobytes() == row:
                 contents += _refreshed(mirror, draft, known, batch, number)
                 continue
@@ -182,9 +183,10 @@ def invert(mirror: Mirror, kind: Kind, ids: list[str] | None, condition: Filter 
     with mirror.writing() as database:
         targets: list[tuple[str, Version | None]]
         if ids is not None:
-            targets = [(id, database.latest(id)) for id in ids]
+            versions = database.latest(ids)
+            targets = [(id, versions.get(id)) for id in ids]
         elif kind is Kind.FORGET:
-            targets = [(known.id, known) for known in map(database.at, mirror.live_points(condition))]
+            targets = [(known.id, known) for known in database.at(mirror.live_points(condition))]
         else:
             targets = [(known.id, known) for known in mirror.forgotten(condition)]
         draft = mirror.draft(*words)
@@ -210,7 +212,7 @@ def begin_erase(mirror: Mirror, ids: list[str] | None, condition: Filter | None,
     """
     database = mirror.folder.database
     if ids is None:
-        live = [database.at(point).id for point in mirror.live_points(condition)]
+        live = [known.id for known in database.at(mirror.live_points(condition))]
         ids = [*live, *(known.id for known in mirror.forgotten(condition))]
     versions = [version for id in ids for version in database.versions(id)]
     begun = database.erasing_ids()

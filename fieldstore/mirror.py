@@ -218,12 +218,16 @@ class Mirror:
         row: NDArray[np.float32] = self._field.points[point]
         return row
 
+    def contents(self, points: Sequence[int]) -> dict[int, Content]:
+        """What points hold; UnknownRecord when one of them was erased."""
+        contents = self.folder.database.contents(points)
+        if len(contents) < len(set(points)):
+            raise UnknownRecord(f"point {min(set(points) - contents.keys())} in {self.name} has been erased")
+        return contents
+
     def content(self, point: int) -> Content:
         """What a point holds; UnknownRecord when it was erased."""
-        content = self.folder.database.content(point)
-        if content is None:
-            raise UnknownRecord(f"point {point} in {self.name} has been erased")
-        return content
+        return self.contents([point])[point]
 
     def mask(self, condition: Filter) -> NDArray[np.bool_]:
         """(points,) which live points match."""
@@ -233,19 +237,33 @@ class Mirror:
         """(points,) equal numbers for equal values of a metadata key, -1 for none."""
         return self._columns.groups(key, self.folder.database, self.size, len(self.weights))
 
-    def live_points(self, condition: Filter | None) -> list[int]:
-        """Numbers of the live points, those that match."""
+    def chosen(self, condition: Filter | None) -> NDArray[np.bool_]:
+        """(points,) which points are live, and match."""
         live = self.weights > 0
         if condition is not None:
             live &= self.mask(condition)
-        points: list[int] = np.flatnonzero(live).tolist()
+        return live
+
+    def live_points(self, condition: Filter | None) -> list[int]:
+        """Numbers of the live points, those that match."""
+        points: list[int] = np.flatnonzero(self.chosen(condition)).tolist()
         return points
+
+    def points_of(self, ids: Sequence[str], condition: Filter | None) -> list[int]:
+        """Points of the records among these that are live, and match, in this order; whatever the store's size."""
+        versions = self.folder.database.latest(ids)
+        points = [versions[id].sum.point for id in ids if id in versions and versions[id].sum.weight > 0]
+        if condition is None:
+            return points
+        mask = self.mask(condition)
+        return [point for point in points if mask[point]]
 
     def live(self, ids: Sequence[str]) -> list[Version]:
         """The newest versions of records that must be live; UnknownRecord names the first that is not."""
         found = []
+        versions = self.folder.database.latest(ids)
         for id in ids:
-            known = self.folder.database.latest(id)
+            known = versions.get(id)
             if known is None or not known.sum.weight:
                 state = "forgotten" if known is not None else "not there"
                 raise UnknownRecord(
@@ -261,7 +279,7 @@ class Mirror:
 
     def kept(self, id: str) -> Version:
         """The newest version of a record that is live or forgotten; UnknownRecord for any other."""
-        known = self.folder.database.latest(id)
+        known = self.folder.database.latest([id]).get(id)
         if known is None:
             raise UnknownRecord(f"no record '{id}' in {self.name}, live or forgotten")
         return known

@@ -293,16 +293,14 @@ class FieldStore:
             if wanted is None:
                 points = self._mirror.live_points(condition)
             else:
-                versions = (self._mirror.folder.database.latest(id) for id in wanted)
-                matching = set(self._mirror.live_points(condition))
-                points = [known.sum.point for known in versions if known and known.sum.point in matching]
-            return [answers.record(self._mirror, point, vectors) for point in points]
+                points = self._mirror.points_of(wanted, condition)
+            return answers.records(self._mirror, points, vectors)
 
     def count(self, where: Where | None = None) -> int:
         """How many records are live, and match."""
         condition = None if where is None else Filter(where)
         with self._mirror.reading():
-            return len(self._mirror.live_points(condition))
+            return int(np.count_nonzero(self._mirror.chosen(condition)))
 
     def ids(
         self,
@@ -318,18 +316,18 @@ class FieldStore:
         arguments.check_words(after, what="after")
         with self._mirror.reading() as database:
             if forgotten:
-                chosen = {known.sum.point for known in self._mirror.forgotten(condition)}
+                points = {known.sum.point for known in self._mirror.forgotten(condition)}
+                rows = (id for id, point in database.live(after, forgotten) if point in points)
             else:
-                chosen = set(self._mirror.live_points(condition))
-            rows = database.live(after, forgotten)
-            return list(islice((id for id, point in rows if point in chosen), limit))
+                chosen = self._mirror.chosen(condition)
+                rows = (id for id, point in database.live(after) if chosen[point])
+            return list(islice(rows, limit))
 
     def exists(self, id: str) -> bool:
         """Whether this record is live."""
         (wanted,) = arguments.checked_ids([id])
         with self._mirror.reading():
-            known = self._mirror.folder.database.latest(wanted)
-            return known is not None and known.sum.weight > 0
+            return bool(self._mirror.points_of([wanted], None))
 
     # -- forgetting ----------------------------------------------------------------------------------------------------
 
@@ -453,7 +451,7 @@ class FieldStore:
         """Numbers about the store: records live and forgotten, points, entries, kappa, tau, dim, the ledger's root."""
         with self._mirror.reading() as database:
             return {
-                "live": len(self._mirror.live_points(None)),
+                "live": int(np.count_nonzero(self._mirror.chosen(None))),
                 "forgotten": sum(1 for _ in database.live(None, forgotten=True)),
                 "points": len(self._mirror.weights),
                 "entries": self._mirror.size,

@@ -13,6 +13,7 @@
 # content.
 """The store's database."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,13 @@ _VERSION = f"""
 SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last
 FROM records r JOIN sums s ON s.point = r.point AND s.kind != {int(Kind.ERASE)}
 """  # records whose erase is not finished are gone for everybody but the erase
+_LATEST = f"""
+SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last
+FROM json_each(?) j CROSS JOIN records r ON r.point = (
+    SELECT n.point FROM records n JOIN sums m ON m.point = n.point AND m.kind != {int(Kind.ERASE)}
+    WHERE n.id = j.value ORDER BY n.point DESC LIMIT 1
+) CROSS JOIN sums s ON s.point = r.point
+"""  # one statement for any number of ids; CROSS JOIN keeps SQLite to this order
 
 if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:  # apsw brings its own SQLite, so this fails only on odd builds
     raise ImportError(f"fieldstore needs SQLite 3.51.3 or newer, apsw here carries {apsw.sqlite_lib_version()}")
@@ -169,7 +177,8 @@ class Database:
     def append(self, draft: Draft) -> None:
         """Append the draft's entries and bring everything derived from them up to date."""
         points = {element: known.point for element, known in draft.sums.items()}
-        entries = ((leaf.seq, points.get(leaf.element), leaf.encode()) for leaf in draft.leaves)
+        lines = zip(draft.leaves, draft.encoded, strict=True)
+        entries = ((leaf.seq, points.get(leaf.element), data) for leaf, data in lines)
         self._connection.executemany("INSERT INTO entries VALUES(?, ?, ?)", entries)
         self._connection.executemany("INSERT INTO notes VALUES(?, ?, ?, ?)", draft.notes)
         sums = ((s.point, element, s.weight, s.seq, int(s.kind), s.last) for element, s in draft.sums.items())
@@ -263,14 +272,14 @@ class Database:
         for element, point, weight, seq, kind, last in rows:
             yield element, Sum(point, weight, seq, Kind(kind), last)
 
-    def latest(self, id: str) -> Version | None:
-        """The newest version of a record, live or forgotten."""
-        rows = self._versions("WHERE r.id = ? ORDER BY r.point DESC LIMIT 1", (id,))
-        return rows[0] if rows else None
+    def latest(self, ids: Sequence[str]) -> dict[str, Version]:
+        """The newest versions of those records that are there, live or forgotten."""
+        rows = self._rows(_LATEST, (json.dumps(ids),)) if ids else []
+        return {row[0]: _version(row) for row in rows}
 
     def versions(self, id: str) -> list[Version]:
         """Every version of a record, oldest first."""
-        return self._versions("WHERE r.id = ? ORDER BY r.point", (id,))
+        return [_version(row) for row in self._rows(_VERSION + "WHERE r.id = ? ORDER BY r.point", (id,))]
 
     def forgotten(self) -> list[tuple[Version, str]]:
         """The newest version, with its metadata, of every record that is not live."""
@@ -292,21 +301,22 @@ class Database:
             {"after": after, "kind": int(Kind.FORGET)},
         )
 
-    def at(self, point: int) -> Version:
-        """The version a point is; StoreDamaged when it has no record."""
-        rows = self._versions("WHERE r.point = ?", (point,))
-        if not rows:
-            raise StoreDamaged(f"point {point} has no record")
-        return rows[0]
+    def at(self, points: Sequence[int]) -> list[Version]:
+        """The versions that points are, in their order; StoreDamaged when one has no record."""
+        found = [_version(row) for row in self._each(_VERSION + "WHERE r.point = ?", points)]
+        if len(found) < len(points):
+            missing = min(set(points) - {version.sum.point for version in found})
+            raise StoreDamaged(f"point {missing} has no record")
+        return found
 
-    def _versions(self, condition: str, values: tuple[Any, ...]) -> list[Version]:
-        return [_version(row) for row in self._rows(_VERSION + condition, values)]
+    def contents(self, points: Sequence[int]) -> dict[int, Content]:
+        """What points hold; those that were erased are left out."""
+        rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
+        return {row[0]: Content(*row[1:]) for row in rows}
 
     def content(self, point: int) -> Content | None:
         """What a point holds; None when it was erased."""
-        sql = "SELECT id, text, metadata, salt FROM records WHERE point = ?"
-        rows = self._rows(sql, (point,))
-        return Content(*rows[0]) if rows else None
+        return self.contents([point]).get(point)
 
     def metadata_since(self, seq: int) -> Iterator[tuple[int, str]]:
         """(point, metadata) of every live point with an entry at or after a position."""
@@ -378,7 +388,17 @@ class Database:
         try:
             return self._connection.execute(sql, values).fetchall()
         except (apsw.CorruptError, apsw.NotADBError) as error:
-            raise StoreDamaged(f"'{self._path}' is damaged ({error}); bring it back from a backup") from error
+            raise self._damaged(error) from error
+
+    def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
+        """The rows of one statement for each of the points in turn; it is prepared once."""
+        try:
+            return self._connection.executemany(sql, [(point,) for point in points]).fetchall()
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: apsw.Error) -> StoreDamaged:
+        return StoreDamaged(f"'{self._path}' is damaged ({error}); bring it back from a backup")
 
     def _one(self, sql: str, *values: Any) -> Any:
         rows = self._rows(sql, values)
