@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ from fieldstore.filters import Filter
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
-from fieldstore.storage.database import Content
+
+_Records = dict[int, tuple[str, str | None, dict[str, Any]]]  # id, text, metadata by point
 
 
 def ranker(
@@ -38,30 +40,34 @@ def ranker(
 
 def hits(mirror: Mirror, ranking: Ranking) -> list[Hit]:
     """The ranking with its records, all fetched at once."""
-    contents = mirror.contents(np.concatenate([ranking.points, *(of.points for of in ranking.members)]).tolist())
-    return _filled(ranking, contents, mirror.weights)
-
-
-def _filled(ranking: Ranking, contents: dict[int, Content], weights: NDArray[np.float64]) -> list[Hit]:
     points = ranking.points.tolist()
-    members = [tuple(_filled(of, contents, weights)) for of in ranking.members] or [()] * len(points)
-    columns = (ranking.scores, ranking.cosines, ranking.shares, weights[ranking.points])
-    found = []
-    for point, score, cosine, share, weight, under in zip(points, *(c.tolist() for c in columns), members, strict=True):
-        id, text, stored, _ = contents[point]
-        found.append(Hit(id, text, metadata.decode(stored), score, cosine, weight, share, under))
-    return found
+    for members in ranking.members:
+        points += members.points.tolist()
+    return _filled(ranking, _records_of(mirror, points), mirror.weights)
+
+
+def _filled(ranking: Ranking, records: _Records, weights: NDArray[np.float64]) -> list[Hit]:
+    points = ranking.points.tolist()
+    members = [tuple(_filled(of, records, weights)) for of in ranking.members] or [()] * len(points)
+    columns = (ranking.scores, ranking.cosines, weights[ranking.points], ranking.shares)
+    rows = zip(points, *(column.tolist() for column in columns), members, strict=True)
+    return [Hit(*records[point], *numbers) for point, *numbers in rows]
+
+
+def _records_of(mirror: Mirror, points: list[int]) -> _Records:
+    """Id, text and metadata of live points, in one statement; UnknownRecord when the database lost one of them."""
+    rows = mirror.folder.database.shown(points)
+    if len(rows) < len(points):
+        mirror.contents(points)  # tells which
+    metadatas = metadata.decode_all([stored for _, _, _, stored in rows])
+    return {point: (id, text, read) for (point, id, text, _), read in zip(rows, metadatas, strict=True)}
 
 
 def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Record]:
     """The records of live points."""
-    contents, weights = mirror.contents(points), mirror.weights[points].tolist()
-    found = []
-    for point, weight in zip(points, weights, strict=True):
-        id, text, stored, _ = contents[point]
-        vector = mirror.row(point).copy() if with_vectors else None
-        found.append(Record(id, text, metadata.decode(stored), weight, vector))
-    return found
+    held, weights = _records_of(mirror, points), mirror.weights[points].tolist()
+    vectors = [mirror.row(point).copy() if with_vectors else None for point in points]
+    return [Record(*held[point], *rest) for point, *rest in zip(points, weights, vectors, strict=True)]
 
 
 def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:

@@ -51,9 +51,10 @@ class Columns:
         if seen < size:
             filler = -1 if column.dtype == np.int64 else False
             column = np.concatenate([column, np.full(points - len(column), filler, column.dtype)])  # never in place:
-            for point, stored in database.metadata_since(seen):  # a query may still hold the older one
-                if point < points:
-                    column[point] = value(metadata.decode(stored))
+            for some in database.metadata_since(seen):  # a query may still hold the older one
+                for (point, _), record in zip(some, metadata.decode_all([stored for _, stored in some]), strict=True):
+                    if point < points:
+                        column[point] = value(record)
         self._kept[name] = (size, column)
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

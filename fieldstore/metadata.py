@@ -4,6 +4,7 @@
 """Metadata: JSON objects, checked and brought to one form, so that equal metadata is equal to the byte."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 _LARGEST = 2**53  # beyond it, JSON readers lose integers (RFC 8785)
@@ -34,6 +35,12 @@ def encode(metadata: object, what: str = "metadata") -> str:
 def decode(text: str) -> dict[str, Any]:
     """The metadata in stored text, a fresh copy each time."""
     decoded: dict[str, Any] = json.loads(text)
+    return decoded
+
+
+def decode_all(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """`decode` for each of the stored texts; JSON reads one long list several times faster than many short objects."""
+    decoded: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
     return decoded
 
 

@@ -165,14 +165,16 @@ class Mirror:
 
     def measure(self, draft: Draft, rows: NDArray[np.float32]) -> None:
         """Add a calibration to the draft once enough points are live; kappa that was asked for stays."""
+        automatic = self.facts["kappa"] is None or self.facts["measured"] == _MEASURED_AT[0]
+        if not automatic:  # from then on an add costs the same whatever the store's size
+            return
         weights = np.zeros(len(rows))
         weights[: len(self.weights)] = self.weights
         for known in draft.sums.values():
             weights[known.point] = known.weight
         live = np.flatnonzero(weights)
         due = [count for count in _MEASURED_AT if self.facts["measured"] < count <= len(live)]
-        automatic = self.facts["kappa"] is None or self.facts["measured"] == _MEASURED_AT[0]
-        if due and automatic:
+        if due:
             drawn = live[np.linspace(0, len(live) - 1, due[-1]).round().astype(np.int64)]  # evenly over the rows
             draft.calibrate(round(measured_kappa(rows[drawn]) * MILLIONTHS), due[-1])
 

@@ -270,7 +270,9 @@ class FieldStore:
         condition = None if where is None else Filter(where)
         mirror = self._mirror
         with mirror.reading():
-            queries = unit_rows(vectors, mirror.dim or shape[1], what="query")
+            queries = np.asarray(vectors)
+            if shape[0] != 1 or mirror.dim is None:  # the engine checks one alone, and knows no other
+                queries = unit_rows(vectors, mirror.dim or shape[1], what="query")
             if mirror.dim is None:
                 return [[] for _ in queries]  # empty, and of no dimension yet
             rank, size = answers.ranker(mirror, k, condition, by, smooth, per, reach), mirror.size

@@ -314,17 +314,22 @@ class Database:
         rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
         return {row[0]: Content(*row[1:]) for row in rows}
 
+    def shown(self, points: Sequence[int]) -> list[tuple[int, str, str | None, str]]:
+        """(point, id, text, metadata) of points, in their order; those that were erased are left out."""
+        return self._each("SELECT point, id, text, metadata FROM records WHERE point = ?", points)
+
     def content(self, point: int) -> Content | None:
         """What a point holds; None when it was erased."""
         return self.contents([point]).get(point)
 
-    def metadata_since(self, seq: int) -> Iterator[tuple[int, str]]:
-        """(point, metadata) of every live point with an entry at or after a position."""
-        yield from self._rows(
+    def metadata_since(self, seq: int) -> Iterator[list[tuple[int, str]]]:
+        """(point, metadata) of every live point with an entry at or after a position, some thousand at a time."""
+        rows = self._rows(
             "SELECT s.point, r.metadata FROM sums s JOIN records r ON r.point = s.point "
             "WHERE s.seq >= ? AND s.weight > 0",
             (seq,),
         )
+        yield from (rows[first : first + 1000] for first in range(0, len(rows), 1000))
 
     def strays(self, points: int) -> list[int]:
         """Records stored for points beyond the ledger's."""
