@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from benchmarks import forgetting, nearest
+from benchmarks import around, forgetting, nearest
 
 
 def machine() -> str:
@@ -23,6 +23,7 @@ def main() -> None:
         parser.error(f"--points must be at least 1000, not {points}")
     print(f"On {machine()}, one thread.\n", flush=True)
     nearest.run(points)
+    around.run(points)
     forgetting.run([size for size in (1000, 10_000, 100_000, 1_000_000) if size <= points])
 
 

@@ -135,7 +135,7 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[list[byte
         if content is None:  # deleted before an interruption
             continue
         needles.add(content.salt)
-        for value in (content.id, content.text or "", content.metadata):
+        for value in (content.id, content.text or "", content.metadata, *folder.database.filter_values.of(point)):
             data = value.encode()
             told = {_telling(data[i : i + _PIECE]) for i in range(0, len(data), _STRIDE)}
             skipped += bool(data) and not any(len(piece) >= _SHORTEST for piece in told)

@@ -120,31 +120,47 @@ class Mirror:
         *,
         erasing: Sequence[tuple[int, int]] = (),
         facts: dict[str, Any] | None = None,
+        filter_keys: Sequence[str] = (),
     ) -> None:
         """One transaction with all of it, then memory follows; nothing at all when there is nothing to write."""
-        if not draft.leaves and not facts:
+        if not draft.leaves and not facts and not filter_keys:
             return
         database = self.folder.database
         self._changes = None  # should anything interrupt us behind the commit, the next call looks again
         with database.transaction():
             if facts:
                 database.set_facts(facts)
+            if filter_keys:
+                database.filter_values.declare(filter_keys)
             database.put(contents)
             database.append(draft)
             database.begin_erase(erasing)
         self._refresh()
 
-    def agree(self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None) -> None:
+    def agree(
+        self,
+        dim: int | None,
+        kappa: float | None,
+        embedder: str | None,
+        source_key: str | None,
+        filter_keys: Sequence[str],
+    ) -> None:
         """Fill in what the store did not know yet. Raises WrongEmbedder or ValueError where they contradict it."""
         with self.reading():
-            if not self._unsaid(dim, kappa, embedder, source_key):
+            if not self._unsaid(dim, kappa, embedder, source_key) and set(filter_keys) <= set(self.filter_keys):
                 return
         with self.writing():  # by now another process may have said something else
             facts = self._unsaid(dim, kappa, embedder, source_key)
             draft = self.draft()
             if kappa is not None and facts.pop("kappa", None) is not None:
                 draft.calibrate(round(kappa * MILLIONTHS), 0)
-            self.commit(draft, facts=facts)
+            fresh = [key for key in filter_keys if key not in self.filter_keys]
+            self.commit(draft, facts=facts, filter_keys=fresh)
+
+    @property
+    def filter_keys(self) -> list[str]:
+        """The declared keys, inside `reading` or `writing`."""
+        return self.folder.database.filter_values.keys()
 
     def _unsaid(
         self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None

@@ -7,6 +7,7 @@
 #   sums          derived from entries: where each point stands
 #   erasing       points whose erase has begun and is not certified yet
 #   certificates  of the erases so far; content-free
+#   filter_…      of declared keys; see filter_values.py
 #
 # Rule: secure_delete is on and read back on every connection, so that deleted content is overwritten.
 # Rule: values are always bound, never spelled into SQL. Never ANALYZE, VACUUM INTO or PRAGMA optimize: they copy
@@ -25,6 +26,7 @@ import apsw
 from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, UnsupportedFormat, WriteFailed
 from fieldstore.ledger import Draft, Kind, Leaf, Sum, commitment
 from fieldstore.storage.files import Files
+from fieldstore.storage.filter_values import FilterValues
 
 _log = logging.getLogger("fieldstore")
 _APPLICATION = 0x464C4453  # "FLDS"
@@ -96,6 +98,7 @@ class Database:
         try:
             self._connection.set_busy_timeout(int(min(timeout * 1000, 2**31 - 1)))
             self._configure()
+            self.filter_values = FilterValues(self._rows)
         except BaseException:
             self._connection.close()
             raise
