@@ -21,7 +21,7 @@ from fieldstore.records import MILLIONTHS
 MODES = ("nearest", "attractors")
 _LONGEST_ID = 1024  # bytes
 _HEAVIEST = 10**9  # copies
-_DOTS, _MOST_KEYS = 4, 32  # of filter keys: parts that may be joined in 2**4 ways, keys looked for in every record
+_DOTS = 4  # of a filter key: 2**4 ways to read it, all looked for in every record
 _LONGEST_WAIT = 10**9  # seconds
 
 
@@ -250,5 +250,3 @@ def check_filter_keys(keys: Sequence[str]) -> None:
             )
         if "" in key.split(".") or key.count(".") > _DOTS:
             raise ValueError(f"a filter key has 1 to {_DOTS + 1} parts between dots, none of them empty: {key!r}")
-    if len(keys) > _MOST_KEYS:
-        raise ValueError(f"at most {_MOST_KEYS} filter keys can be declared, here are {len(keys)}")

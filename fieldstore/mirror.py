@@ -243,10 +243,6 @@ class Mirror:
             raise UnknownRecord(f"point {min(set(points) - contents.keys())} in {self.name} has been erased")
         return contents
 
-    def content(self, point: int) -> Content:
-        """What a point holds; UnknownRecord when it was erased."""
-        return self.contents([point])[point]
-
     def mask(self, condition: Filter) -> NDArray[np.bool_]:
         """(points,) which live points match."""
         return self._columns.mask(condition, self.folder.database, self.size, len(self.weights))

@@ -23,14 +23,13 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, UnsupportedFormat, WriteFailed
+from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, WriteFailed
 from fieldstore.ledger import Draft, Kind, Leaf, Sum, commitment
 from fieldstore.storage.files import Files
 from fieldstore.storage.filter_values import FilterValues
+from fieldstore.storage.foreign import APPLICATION, FORMAT
 
 _log = logging.getLogger("fieldstore")
-_APPLICATION = 0x464C4453  # "FLDS"
-FORMAT = 1
 _FACTS = {"uuid", "dim", "embedder", "source_key", "size", "frontier", "time", "kappa", "measured"}
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
 _SCHEMA = """
@@ -87,7 +86,7 @@ class Database:
     """One connection. path None = in memory. timeout: seconds to wait where SQLite is busy."""
 
     def __init__(self, files: Files, path: Path | None, timeout: float) -> None:
-        """Opens or creates the file; `refuse_foreign` has looked at it before. Raises NotAStore where it cannot."""
+        """Opens or creates the file; `foreign.py` has looked at it before. Raises NotAStore where it cannot."""
         self._path = path
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         vfs = None if path is None else files.vfs
@@ -112,17 +111,17 @@ class Database:
 
     def create(self, facts: dict[str, Any]) -> None:
         """Make the tables, unless they are there, and set the facts, in one transaction."""
-        if self._one("PRAGMA application_id") == _APPLICATION:
+        if self._one("PRAGMA application_id") == APPLICATION:
             return
         with self.transaction():
             self._connection.execute(_SCHEMA)
-            self._connection.execute(f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={FORMAT}")
+            self._connection.execute(f"PRAGMA application_id={APPLICATION}; PRAGMA user_version={FORMAT}")
             self.set_facts({**facts, "size": 0, "frontier": b"", "time": 0, "kappa": None, "measured": 0})
 
     @property
     def created(self) -> bool:
         """Whether the tables are there."""
-        return bool(self._one("PRAGMA application_id") == _APPLICATION)
+        return bool(self._one("PRAGMA application_id") == APPLICATION)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -420,38 +419,6 @@ class Database:
             _log.warning(
                 "the log of '%s' could not be folded in on closing; the next open does it: %s", self._path, error
             )
-
-
-def refuse_foreign(files: Files, path: Path) -> None:
-    """NotAStore or UnsupportedFormat unless this file is empty, or a database of ours; it is left as it is.
-
-    Looks without a trace: as an immutable file, or, where a log lies beside it, without a shared index or a checkpoint.
-    """
-    log = path.with_name(path.name + "-wal")
-    if log.exists() and log.stat().st_size:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        try:
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE; SELECT count(*) FROM sqlite_schema").fetchall()
-        except apsw.BusyError:  # somebody has it open, and so the index is there already
-            connection.execute("PRAGMA locking_mode=NORMAL")
-    else:
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=files.vfs)
-    asked = "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"
-    try:
-        application, version, tables = (int(str(connection.execute(sql).fetchall()[0][0])) for sql in asked)
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
-    finally:
-        connection.close()
-    if application == _APPLICATION and version > FORMAT:
-        raise UnsupportedFormat(
-            f"'{path}' has the format {version}, this fieldstore reads up to {FORMAT}; it was left as it is. "
-            "Install a newer fieldstore"
-        )
-    if application != _APPLICATION and (application or tables):
-        raise NotAStore(f"'{path}' is a database of something else; it was left as it is")
 
 
 def _bytes(value: object) -> bytes:
