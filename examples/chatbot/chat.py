@@ -5,28 +5,29 @@
 # Rule: every answer is remembered together with all that could have flowed into it.
 """The chat itself."""
 
-from examples.chatbot.answering import Answer, Answerer
-from examples.chatbot.chat_model import ModelFailed
+from examples.chatbot.answering import WEAK, Answer, Answerer, Extractive
 from examples.chatbot.commands import Commands
 from examples.chatbot.conversation import Conversation, Turn
 from examples.chatbot.library import Library
 from examples.chatbot.loading import load, never_filled, unknown_files
 from examples.chatbot.opening import Data
 from examples.chatbot.reading import files_in
-from examples.chatbot.reports import load_lines
+from examples.chatbot.reports import beginning, load_lines
 from examples.chatbot.terminal import ScriptFailed, Terminal
+from examples.chatbot.writing import ModelFailed
 from fieldstore import FieldStoreError
-
-_SNIPPET = 60  # characters of a passage shown under an answer
 
 
 class Chat:
-    """One conversation about one folder of documents."""
+    """One conversation about one folder of documents. weak: the strength below which nothing is about a question."""
 
-    def __init__(self, library: Library, answerer: Answerer, terminal: Terminal, data: Data) -> None:
+    def __init__(
+        self, library: Library, answerer: Answerer, terminal: Terminal, data: Data, weak: float = WEAK
+    ) -> None:
         self.library = library
         self.conversation = Conversation(library.store)
-        self.commands = Commands(library, self.conversation, terminal, data)
+        extractive = Extractive(library.embedder, weak)
+        self.commands = Commands(library, self.conversation, terminal, data, extractive)
         self._answerer = answerer
         self._terminal = terminal
 
@@ -69,7 +70,7 @@ class Chat:
         """Answer one question, and remember it."""
         passages = self.library.passages(question)
         answer = self._answerer.answer(question, passages, self.conversation.visible())
-        self.conversation.add(Turn(question, answer.text, answer.used))
+        self.conversation.add(Turn(question, answer.text, answer.used, tuple(answer.cited)))
         self._terminal.say(answer.text, "cyan")
         self._show_passages(answer)
 
@@ -78,6 +79,5 @@ class Chat:
         for passage in answer.cited:
             page = f", page {passage.page}" if passage.page else ""
             alike = f", speaks for {len(passage.alike)} alike" if passage.alike else ""
-            text = " ".join(passage.text.split())
-            begin = text if len(text) <= _SNIPPET else f"{text[:_SNIPPET]}…"
-            self._terminal.say(f"  {passage.source}{page}: {passage.share:.0%} of the field{alike}: {begin}", "dim")
+            share = f"{passage.share:.0%} of the field{alike}"
+            self._terminal.say(f"  {passage.source}{page}: {share}: {beginning(passage.text)}", "dim")

@@ -11,26 +11,39 @@ from typing import NamedTuple
 from rich.table import Table
 from rich.text import Text
 
+from examples.chatbot.answering import Extractive
 from examples.chatbot.conversation import Conversation
-from examples.chatbot.copies import Copy, copies, returned
+from examples.chatbot.copies import Copy, returned, spread
 from examples.chatbot.erasing import Erasing
-from examples.chatbot.library import ASKED, COPIED, Library, Source
+from examples.chatbot.library import ASKED, COPIED, Library, NoSuchSource, Passage, Source
 from examples.chatbot.loading import cut_out, load, unknown_files, without_text
 from examples.chatbot.opening import Data
+from examples.chatbot.previews import about, going, going_lines
 from examples.chatbot.reading import files_in
-from examples.chatbot.reports import history_lines, load_lines, nothing_to_restore, state_of
+from examples.chatbot.reports import copied, history_lines, load_lines, nothing_to_restore, state_of
 from examples.chatbot.terminal import Terminal, printable
+from examples.chatbot.why import why_lines
 
 _NEEDS_SOURCE = "{} needs the name or number of a source; /sources lists them"
+_NEEDS_QUESTION = "{} needs a question, such as: {} What is Mr Smith allergic to?"
+_NOTHING_ABOUT = "Nothing in the documents answers that surely enough, so nothing"
 
 
 class Commands:
     """The commands of one chat."""
 
-    def __init__(self, library: Library, conversation: Conversation, terminal: Terminal, data: Data) -> None:
+    def __init__(
+        self,
+        library: Library,
+        conversation: Conversation,
+        terminal: Terminal,
+        data: Data,
+        extractive: Extractive,
+    ) -> None:
         self._library = library
         self._conversation = conversation
         self._terminal = terminal
+        self._extractive = extractive
         self.erasing = Erasing(library, conversation, terminal, data)
         self.done = False
 
@@ -45,6 +58,8 @@ class Commands:
             self._terminal.error(f"{name} takes nothing after it")
         elif command.takes == "SOURCE" and not argument:
             self._terminal.error(_NEEDS_SOURCE.format(name))
+        elif command.takes == "QUESTION" and not argument:
+            self._terminal.error(_NEEDS_QUESTION.format(name, name))
         else:
             command.run(self, argument)
 
@@ -63,6 +78,48 @@ class Commands:
         else:
             self._forget_with_copies(source, ASKED)
 
+    def _forget_about(self, question: str) -> None:
+        found = about(self._library, self._extractive, question)
+        if not found:
+            self._terminal.say(f"{_NOTHING_ABOUT} was forgotten.")
+            return
+        parts = going(self._library, _sources_of(found))
+        for line in going_lines(parts, found):
+            self._terminal.say(line)
+        passages = sum(len(part.records) for part in parts)
+        if self._terminal.confirm(f"Forget these {len(parts)} sources, {passages} passages?", insist=False):
+            for part in parts:
+                self._forget_one(part.source, COPIED if part.copy else ASKED)
+        else:
+            self._terminal.say("Nothing was forgotten. /forget takes one source alone.")
+
+    def _preview(self, wanted: str) -> None:
+        try:
+            sources, found = [self._library.find(wanted)], list[Passage]()
+            verb = f"/forget {sources[0].number}"
+        except NoSuchSource:
+            found = about(self._library, self._extractive, wanted)
+            sources, verb = _sources_of(found), "/forget-about"
+        if sources and sources[0].is_forgotten:
+            self._terminal.say(f"{sources[0]} is forgotten already, so nothing would go.")
+        elif not sources:
+            self._terminal.say(f"{_NOTHING_ABOUT} would go.")
+        else:
+            self._terminal.say(f"{verb} would take, if you say yes to all of it:")
+            for line in going_lines(going(self._library, sources), found):
+                self._terminal.say(line)
+            self._terminal.say("Nothing was changed.")
+
+    def _why(self, _: str) -> None:
+        turn = self._conversation.last
+        if turn is None and self._conversation.last_destroyed:
+            self._terminal.say("The last answer leaned on what was erased since; nothing of it is kept.")
+        elif turn is None:
+            self._terminal.say("There is no answer yet to look behind.")
+        else:
+            for line in why_lines(self._library, turn):
+                self._terminal.say(line)
+
     def _forget_with_copies(self, source: Source, reason: str) -> None:
         self._forget_one(source, reason)
         for copy in self._copies_agreed(source, "Forget"):
@@ -76,16 +133,12 @@ class Commands:
 
     def _copies_agreed(self, source: Source, verb: str) -> Iterator[Source]:
         """The sources that still say the same, and their copies in turn, as far as the user agrees."""
-        offered, pending = {source.name}, [source]
-        while pending:
-            for copy in copies(self._library, pending.pop()):
-                if copy.source.name in offered:
-                    continue
-                offered.add(copy.source.name)
-                self._terminal.say(f"{copy.source} still says the same: {_part(copy)}.", "yellow")
-                if self._terminal.confirm(f"{verb} {copy.source} too?"):
-                    pending.append(copy.source)
-                    yield copy.source
+
+        def agreed(copy: Copy) -> bool:
+            self._terminal.say(f"{copy.source} still says the same: {copied(copy)}.", "yellow")
+            return self._terminal.confirm(f"{verb} {copy.source} too?")
+
+        return (copy.source for copy in spread(self._library, [source], agreed))
 
     def _restore(self, wanted: str) -> None:
         source = self._library.find(wanted)
@@ -160,7 +213,7 @@ class Commands:
         for line in load_lines(report):
             self._terminal.say(line)
         for copy in returned(self._library, report.added):
-            self._terminal.say(f"{copy.source} says what was forgotten: {_part(copy)}.", "yellow")
+            self._terminal.say(f"{copy.source} says what was forgotten: {copied(copy)}.", "yellow")
             if self._terminal.confirm(f"Forget {copy.source} too?"):
                 self._forget_with_copies(copy.source, COPIED)
         for source in [] if wanted else without_text(self._library):
@@ -180,8 +233,9 @@ class Commands:
         self.done = True
 
 
-def _part(copy: Copy) -> str:
-    return f"{copy.passages} of its {copy.source.live} passages, cosine {copy.cosine:.3f}"
+def _sources_of(passages: list[Passage]) -> list[Source]:
+    """Each once, in order; a passage of each was live when it was found."""
+    return list({passage.source.name: passage.source for passage in passages}.values())
 
 
 class Command(NamedTuple):
@@ -195,9 +249,12 @@ class Command(NamedTuple):
 COMMANDS = {
     "/sources": Command("", "list the sources, with their numbers", Commands._sources),
     "/forget": Command("SOURCE", "take a source out of every answer; /restore undoes it", Commands._forget),
+    "/forget?": Command("QUESTION", "what a /forget-about would take, or a /forget of a source", Commands._preview),
+    "/forget-about": Command("QUESTION", "forget what answers a question, after asking back", Commands._forget_about),
     "/restore": Command("SOURCE", "bring a forgotten source back", Commands._restore),
     "/erase": Command("[SOURCE]", "destroy a source for good, with a certificate; or finish an erase", Commands._erase),
     "/purge": Command("[SOURCE]", "destroy what was cut out of its file; asks back, too", Commands._purge),
+    "/why": Command("", "the passages behind the last answer, and their place in the field", Commands._why),
     "/history": Command("[SOURCE]", "what was ever done here, or to one source", Commands._history),
     "/load": Command("[FILE]", "read new and changed files of the folder, or this one", Commands._load),
     "/help": Command("", "this list", Commands._help),

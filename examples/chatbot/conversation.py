@@ -10,6 +10,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from examples.chatbot.library import Passage
 from fieldstore import FieldStore
 
 _LONGEST = 10  # turns shown to a model
@@ -17,23 +18,28 @@ _LONGEST = 10  # turns shown to a model
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and its answer. used: text of every passage that could have flowed into it, by id."""
+    """One question and its answer. used: text of every passage that could have flowed into it, by id; cited: those
+    shown with it."""
 
     question: str
     answer: str
     used: dict[str, str]
+    cited: tuple[Passage, ...] = ()
 
 
 class Conversation:
-    """The turns of one chat, kept in memory only."""
+    """The turns of one chat, kept in memory only. last: the latest, None before the first and once it is destroyed."""
 
     def __init__(self, store: FieldStore) -> None:
         self._store = store
         self._turns: list[Turn] = []
+        self.last: Turn | None = None
+        self.last_destroyed = False
 
     def add(self, turn: Turn) -> None:
         """Remember a turn."""
         self._turns.append(turn)
+        self.last, self.last_destroyed = turn, False
 
     def visible(self) -> list[Turn]:
         """The latest turns that lean on nothing but live passages, oldest first."""
@@ -51,3 +57,5 @@ class Conversation:
     def destroy(self, ids: Collection[str]) -> None:
         """Drop every turn that leans on one of these passages: they were erased, and nothing brings them back."""
         self._turns = [turn for turn in self._turns if turn.used.keys().isdisjoint(ids)]
+        if self.last is not None and self.last not in self._turns:
+            self.last, self.last_destroyed = None, True

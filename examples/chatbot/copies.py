@@ -6,7 +6,7 @@
 """Finding near-copies."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,18 @@ class Copy:
 def copies(library: Library, source: Source) -> list[Copy]:
     """The other live sources that say what this one says (or said: it may be forgotten), closest first."""
     return _by_source(library, _near(library, library.ids(source.name), {"source": {"$ne": source.name}}))
+
+
+def spread(library: Library, sources: Collection[Source], agreed: Callable[[Copy], bool]) -> Iterator[Copy]:
+    """The copies of these sources, and their copies in turn, as far as each is agreed to; each is asked about once."""
+    offered, pending = {source.name for source in sources}, list(sources)
+    while pending:
+        for copy in copies(library, pending.pop()):
+            if copy.source.name not in offered:
+                offered.add(copy.source.name)
+                if agreed(copy):
+                    pending.append(copy.source)
+                    yield copy
 
 
 def returned(library: Library, added: Collection[str]) -> list[Copy]:

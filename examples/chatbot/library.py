@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from examples.chatbot.embedding import Embedder
+from examples.chatbot.frameworks import Shelf
 from examples.chatbot.reading import source_of
-from fieldstore import Certificate, Receipt
-from langchain_fieldstore import FieldVectorStore
+from fieldstore import Certificate, FieldStore, Receipt
 
 # Why passages are forgotten; the ledger keeps it, and so the chatbot can tell later what it may bring back.
 ASKED = "asked for in the chat"
@@ -72,10 +73,11 @@ class NoSuchSource(ValueError):
 class Library:
     """What the chatbot has read."""
 
-    def __init__(self, folder: Path, vectors: FieldVectorStore) -> None:
+    def __init__(self, folder: Path, store: FieldStore, shelf: Shelf, embedder: Embedder) -> None:
         self.folder = folder
-        self.vectors = vectors
-        self.store = vectors.store
+        self.store = store
+        self.shelf = shelf
+        self.embedder = embedder
         self._numbers: dict[str, int] = {}
 
     def sources(self) -> list[Source]:
@@ -124,20 +126,18 @@ class Library:
         """What answers a question: the attractors of its field, best first."""
         if not self.store.count():
             return []  # nothing live
-        # without fill: what is spoken for by another passage adds nothing to an answer
-        retriever = self.vectors.as_retriever(search_type="field", k=k, fill=False, return_scores=True)
         sources = {source.name: source for source in self.sources()}
         return [
             Passage(
-                id=str(document.id),
-                source=sources[document.metadata["source"]],
-                text=document.page_content,
-                page=document.metadata.get("page"),
-                score=document.metadata["_score"],
-                share=document.metadata["_share"],
-                alike=tuple(document.metadata["_members"]),
+                id=found.id,
+                source=sources[found.metadata["source"]],
+                text=found.text,
+                page=found.metadata.get("page"),
+                score=found.score,
+                share=found.share,
+                alike=found.alike,
             )
-            for document in retriever.invoke(question)
+            for found in self.shelf.find(question, k)
         ]
 
     def forget(self, source: Source, reason: str) -> Receipt:

@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from langchain_core.documents import Document
-
 from examples.chatbot.library import CUT, Library, Source
-from examples.chatbot.reading import Unreadable, files_in, read
+from examples.chatbot.reading import Piece, Unreadable, files_in, read
 
 
 @dataclass
@@ -76,7 +74,7 @@ def _only_cut(library: Library, name: str) -> bool:
     return not (kept.taken or kept.elsewhere)
 
 
-def _passages(name: str, path: Path) -> list[Document]:
+def _passages(name: str, path: Path) -> list[Piece]:
     try:
         return read(name, path)
     except Unreadable:
@@ -98,26 +96,25 @@ def load(library: Library, names: Collection[str], *, restoring: bool = False) -
     return report
 
 
-def _load_one(library: Library, name: str, passages: list[Document], report: Report, restoring: bool) -> None:
+def _load_one(library: Library, name: str, passages: list[Piece], report: Report, restoring: bool) -> None:
     before, forgotten = _state(library, name), library.forgotten(name)
     withheld = {*forgotten.elsewhere} if restoring else {*forgotten.elsewhere, *forgotten.taken}
     if withheld and not before.live and not restoring:
         report.forgotten.append(name)
         return
-    wanted = {str(passage.id): passage for passage in passages if passage.id not in withheld}
+    wanted = {passage.id: passage for passage in passages if passage.id not in withheld}
     back = wanted.keys() & before.forgotten
     new = wanted.keys() - before.live - back
     gone = before.live - wanted.keys()
     if len(wanted) < len(passages):
         report.partly.append(name)
-    texts = [wanted[id].page_content for id in wanted if id in new]
-    vectors = library.vectors.embeddings.embed_documents(texts) if new else []
+    pieces = [piece for id, piece in wanted.items() if id in new]
+    vectors = library.embedder.embed_documents([piece.text for piece in pieces]) if new else []
     if _state(library, name) != before:
         report.disturbed.append(name)
         return
     if new:
-        metadatas = [wanted[id].metadata for id in wanted if id in new]
-        library.store.add(vectors, texts=texts, metadatas=metadatas, ids=[id for id in wanted if id in new])
+        library.shelf.keep(pieces, vectors)
     if back:
         library.restore(sorted(back))
     after = _state(library, name)

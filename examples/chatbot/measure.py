@@ -8,10 +8,9 @@ import tempfile
 from itertools import combinations
 from pathlib import Path
 
-from langchain_core.embeddings import Embeddings
-
 from examples.chatbot.answering import Extractive, Quote, shown
-from examples.chatbot.embedding import SentenceTransformerEmbeddings, embedder_name
+from examples.chatbot.embedding import Embedder, SentenceTransformerEmbeddings, embedder_name
+from examples.chatbot.frameworks import framework
 from examples.chatbot.library import Library
 from examples.chatbot.loading import load
 from examples.chatbot.opening import Data, open_library
@@ -28,11 +27,14 @@ def main() -> None:
     model = str(get_model_path())
     embedding = SentenceTransformerEmbeddings(model)
     corpus, name = HERE / "corpus", embedder_name(model)
-    with tempfile.TemporaryDirectory() as data, open_library(corpus, Data(Path(data)), embedding, name) as library:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        open_library(corpus, Data(Path(data)), embedding, name, framework("langchain")) as library,
+    ):
         run(library, embedding)
 
 
-def run(library: Library, embedding: Embeddings) -> None:
+def run(library: Library, embedding: Embedder) -> None:
     """Read the library's folder and measure."""
     load(library, files_in(library.folder))
     first, _, later = (HERE / "questions.txt").read_text(encoding="utf-8").partition("\n\n")

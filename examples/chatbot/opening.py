@@ -1,6 +1,6 @@
 # Where the chatbot keeps what it has, and how it is opened.
 #
-# In:   a folder of documents, a folder for data, an embedder.
+# In:   a folder of documents, a folder for data, an embedder, a framework.
 # Out:  a library, closed at the end of the `with`.
 # Rule: key and certificates lie beside the store, never in it.
 # Rule: the folder for data may be anybody's: no file that is there is changed, and git is told of our own alone.
@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from langchain_core.embeddings import Embeddings
-
+from examples.chatbot.embedding import Embedder
+from examples.chatbot.frameworks import Framework
 from examples.chatbot.keys import public_path, signing_key
 from examples.chatbot.library import Library
 from fieldstore import FieldStore
-from langchain_fieldstore import FieldVectorStore
 
 
 class Data:
@@ -47,8 +46,8 @@ class Data:
 
 
 @contextmanager
-def open_library(folder: Path, data: Data, embedding: Embeddings, embedder: str) -> Iterator[Library]:
-    """The library of the documents in this folder; made when there is none. embedder: the model's name.
+def open_library(folder: Path, data: Data, embedder: Embedder, model: str, framework: Framework) -> Iterator[Library]:
+    """The library of the documents in this folder; made when there is none. model: the name of the embedder's.
 
     Raises:
         ValueError: the data belongs to other documents, or its key cannot be used.
@@ -58,5 +57,5 @@ def open_library(folder: Path, data: Data, embedding: Embeddings, embedder: str)
     if not (ignored := data.folder / ".gitignore").exists():  # documents, perhaps personal ones, and a private key
         ours = (data.store, data.certificates, data.key, data.public_key, data.documents)
         ignored.write_text("".join(f"/{path.name}\n" for path in (*ours, ignored)))
-    with FieldStore(data.store, embedder=embedder, signing_key=signing_key(data.key)) as store:
-        yield Library(folder, FieldVectorStore(embedding, store=store))
+    with FieldStore(data.store, embedder=model, signing_key=signing_key(data.key)) as store:
+        yield Library(folder, store, framework.shelf(store, embedder), embedder)

@@ -7,9 +7,23 @@
 from itertools import groupby
 from typing import Any
 
+from examples.chatbot.copies import Copy
 from examples.chatbot.library import Forgotten, Library, Source
 from examples.chatbot.loading import Report
 from fieldstore import Certificate, Entry
+
+_BEGINNING = 60  # characters
+
+
+def beginning(text: str) -> str:
+    """How a passage begins, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _BEGINNING else f"{line[:_BEGINNING]}…"
+
+
+def copied(copy: Copy) -> str:
+    """How much of a source is a near-copy, and how near."""
+    return f"{copy.passages} of its {copy.source.live} passages, cosine {copy.cosine:.3f}"
 
 
 def certificate_lines(certificate: Certificate) -> list[str]:

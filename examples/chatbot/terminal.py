@@ -95,14 +95,19 @@ class Terminal:
         """What the user says next, None at the end."""
         return self.lines.line(PROMPT)
 
-    def confirm(self, question: str) -> bool:
-        """Whether the user says yes. The end of a person's input is a no, the end of a script's an error."""
+    def confirm(self, question: str, *, insist: bool = True) -> bool:
+        """Whether the user says yes. The end of a person's input is a no, the end of a script's an error.
+
+        insist: ask a person again after any other word; else it is a no, too. In a script it is an error.
+        """
         while True:
             answer = self.lines.line(f"{question} [y/n] ")
             if answer is None and self.lines.place is None:
                 return False
             if answer is not None and answer.lower() in ("y", "yes", "n", "no"):
                 return answer.lower().startswith("y")
+            if self.lines.place is None and not insist:
+                return False
             self.error("please answer y or n" if answer is not None else "the script ends where y or n is needed")
 
     def say(self, text: str, style: str = "") -> None:

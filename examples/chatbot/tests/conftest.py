@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from langchain_core.embeddings import Embeddings
 from rich.console import Console
 
 from examples.chatbot.answering import Answerer, Extractive
 from examples.chatbot.chat import Chat
+from examples.chatbot.frameworks import NAMES, Framework, framework
 from examples.chatbot.library import Library
 from examples.chatbot.opening import Data, open_library
 from examples.chatbot.terminal import Script, Terminal
@@ -28,7 +28,7 @@ FILES = {
 }
 
 
-class HashedWords(Embeddings):
+class HashedWords:
     """Unit vectors of hashed words: texts that share words are alike, and nothing is loaded."""
 
     def __init__(self) -> None:
@@ -63,10 +63,11 @@ class Played:
 class Table:
     """A folder of documents, a folder for data, and the chats held over them."""
 
-    def __init__(self, tmp_path: Path, embedding: HashedWords) -> None:
+    def __init__(self, tmp_path: Path, embedding: HashedWords, framework: Framework) -> None:
         self.folder = tmp_path / "documents"
         self.data = Data(tmp_path / "data")
         self.embedding = embedding
+        self.framework = framework
         for name, text in FILES.items():
             self.write(name, text)
 
@@ -81,9 +82,10 @@ class Table:
         """Open the store, play the lines, and hand out what came of it. Every chat ends in `verify`."""
         output = io.StringIO()
         console = Console(file=output, width=200)
-        with open_library(self.folder, self.data, self.embedding, "hashed words") as library:
+        with open_library(self.folder, self.data, self.embedding, "hashed words", self.framework) as library:
             terminal = Terminal(Script(lines, console), console)
-            chat = Chat(library, answerer or Extractive(self.embedding, weak=0.2), terminal, self.data)
+            answerer = answerer or self.framework.quoting(Extractive(self.embedding, weak=0.2))
+            chat = Chat(library, answerer, terminal, self.data, weak=0.2)
             code = chat.run(reload=reload)
             yield Played(code, output.getvalue(), chat, self.data)
             assert library.store.verify() == []
@@ -94,9 +96,20 @@ def embedding() -> HashedWords:
     return HashedWords()
 
 
+@pytest.fixture(params=NAMES)
+def named(request: pytest.FixtureRequest) -> str:
+    """The name of each framework in turn: whatever a user sees has to be the same on either."""
+    return str(request.param)
+
+
+@pytest.fixture(name="framework")
+def chosen(named: str) -> Framework:
+    return framework(named)
+
+
 @pytest.fixture
-def table(tmp_path: Path, embedding: HashedWords) -> Table:
-    return Table(tmp_path, embedding)
+def table(tmp_path: Path, embedding: HashedWords, framework: Framework) -> Table:
+    return Table(tmp_path, embedding, framework)
 
 
 @pytest.fixture

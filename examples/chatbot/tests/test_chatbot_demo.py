@@ -5,19 +5,20 @@ import io
 import pytest
 from rich.console import Console
 
-from examples.chatbot import commands, demo
+from examples.chatbot import copies, demo
 from examples.chatbot.answering import Extractive
 from examples.chatbot.conversation import Conversation
 from examples.chatbot.library import Library
 
 
 @pytest.fixture
-def played(embedding):
+def played(embedding, framework):
     """Runs the demo with hashed words; the exit code and the failed checks."""
 
     def run() -> tuple[int, list[str]]:
         output = io.StringIO()
-        code = demo.play(embedding, Extractive(embedding, weak=0.0), "hashed words", Console(file=output, width=200))
+        extractive, console = Extractive(embedding, weak=0.0), Console(file=output, width=200)
+        code = demo.play(extractive, embedding, "hashed words", framework, console)
         return code, [line.split(maxsplit=1)[1] for line in output.getvalue().splitlines() if "FAILED" in line]
 
     return run
@@ -42,5 +43,5 @@ def test_the_demo_fails_when_the_conversation_remembers_what_was_forgotten(playe
 
 
 def test_the_demo_fails_when_the_copy_is_not_pointed_out(played, monkeypatch):
-    monkeypatch.setattr(commands, "copies", lambda library, source: [])
+    monkeypatch.setattr(copies, "copies", lambda library, source: [])
     assert played()[0] == 1

@@ -27,7 +27,7 @@ def test_data_of_other_documents_is_refused_and_both_are_named(play, table, tmp_
     other.mkdir()
     with (
         pytest.raises(ValueError, match=f"read from {table.folder}, not from {other}"),
-        open_library(other, table.data, table.embedding, "hashed words"),
+        open_library(other, table.data, table.embedding, "hashed words", table.framework),
     ):
         pass
 

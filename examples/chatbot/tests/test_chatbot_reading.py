@@ -27,14 +27,14 @@ def test_reading_a_file_again_gives_the_same_ids_and_texts():
 def test_splitting_loses_no_word():
     for source, path in files_in(CORPUS).items():
         if path.suffix != ".pdf":
-            joined = " ".join(passage.page_content for passage in read(source, path))
+            joined = " ".join(passage.text for passage in read(source, path))
             assert joined.split() == path.read_text().split()
 
 
 def test_the_passages_of_a_pdf_name_its_pages():
     passages = read("safety-briefing.pdf", CORPUS / "boats" / "safety-briefing.pdf")
     assert {passage.metadata["page"] for passage in passages} == {1, 2}
-    assert any("channel 8" in passage.page_content for passage in passages if passage.metadata["page"] == 2)
+    assert any("channel 8" in passage.text for passage in passages if passage.metadata["page"] == 2)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,6 @@ def test_the_personal_facts_of_the_corpus_are_in_two_documents_only():
     holders = [
         source
         for source, path in files_in(CORPUS).items()
-        if "Tessarow" in (text := "".join(p.page_content for p in read(source, path))) or "sesame" in text
+        if "Tessarow" in (text := "".join(p.text for p in read(source, path))) or "sesame" in text
     ]
     assert holders == ["guests/ilvane-tessarow.md", "notes/dockside-handover.txt"]

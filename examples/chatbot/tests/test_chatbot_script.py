@@ -70,13 +70,14 @@ def test_a_person_is_told_what_went_wrong_and_goes_on(play, embedding):
 
 
 @pytest.fixture
-def run(monkeypatch, table, capsys):
+def run(monkeypatch, table, named, capsys):
     """The command line with the hashing embedder in place of the model."""
     monkeypatch.setattr(__main__, "SentenceTransformerEmbeddings", lambda model, console: table.embedding)
 
     def start(*arguments: str, piped: str | io.TextIOWrapper = "") -> tuple[int, str]:
         monkeypatch.setattr("sys.stdin", piped if isinstance(piped, io.TextIOWrapper) else io.StringIO(piped))
-        code = __main__.main([str(table.folder), "--data", str(table.data.folder), "--weak", "0.2", *arguments])
+        chosen = ("--framework", named, "--data", str(table.data.folder), "--weak", "0.2")
+        code = __main__.main([str(table.folder), *chosen, *arguments])
         captured = capsys.readouterr()
         return code, captured.out + captured.err
 

@@ -55,9 +55,11 @@ def test_from_documents(empty: FieldVectorStore) -> None:
 
 
 async def test_from_documents_async(empty: FieldVectorStore) -> None:
-    index = indexed(empty, documents(), use_async=False)
+    index = indexed(empty, documents(), use_async=True)
+    retriever = index.as_retriever(similarity_top_k=3)
+    assert names(await retriever.aretrieve(QUESTION))[:1] == ["key"]
     await empty.adelete("key")
-    assert "key" not in names(await index.as_retriever(similarity_top_k=3).aretrieve(QUESTION))
+    assert sorted(names(await retriever.aretrieve(QUESTION))) == ["cat", "rent"]
 
 
 def test_insert(empty: FieldVectorStore) -> None:
@@ -96,6 +98,7 @@ def test_refresh_ref_docs(empty: FieldVectorStore) -> None:
     empty.forget("key")
     assert index.refresh_ref_docs(documents()) == [False, False, False]
     assert sources(empty) == ["cat", "rent"], "what is forgotten and unchanged stays forgotten"
+    assert "key" not in names(index.as_retriever(similarity_top_k=3).retrieve(QUESTION))
     newer = documents(**TEXTS | {"key": "The spare key is with Ann.", "cat": "The cat is out."})
     assert index.refresh_ref_docs(newer) == [True, True, False]
     assert sources(empty) == ["cat", "key", "rent"]
@@ -173,14 +176,15 @@ async def test_an_ingestion_pipeline(empty: FieldVectorStore, strategy: Docstore
         transformations=steps, docstore=SimpleDocumentStore(), vector_store=empty, docstore_strategy=strategy
     )
     pipeline.run(documents=documents())
-    assert empty.client.count() == 3
+    retriever = VectorStoreIndex.from_vector_store(empty).as_retriever(similarity_top_k=1)
+    assert "blue pot" in retriever.retrieve(QUESTION)[0].node.get_content()
     empty.forget("key", reason="asked to")
+    assert "blue pot" not in retriever.retrieve(QUESTION)[0].node.get_content()
     pipeline.run(documents=documents())
     assert empty.client.count() == 2, "what is unchanged is not ingested again, and stays forgotten"
     newer = documents(**TEXTS | {"key": "The spare key is with Ann."})
     await pipeline.arun(documents=newer)
-    index = VectorStoreIndex.from_vector_store(empty)
-    assert "Ann" in index.as_retriever(similarity_top_k=1).retrieve(QUESTION)[0].node.get_content()
+    assert "Ann" in retriever.retrieve(QUESTION)[0].node.get_content()
     assert empty.client.count() == 3
     pipeline.run(documents=newer[:2])
     assert empty.client.count() == (2 if strategy is DocstoreStrategy.UPSERTS_AND_DELETE else 3)

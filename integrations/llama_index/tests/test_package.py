@@ -3,13 +3,16 @@
 import contextlib
 import importlib
 import io
+import pkgutil
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import llama_index.core
 import llama_index.vector_stores
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from llama_index.vector_stores.fieldstore import FieldQueryResult, FieldVectorStore
 
@@ -24,8 +27,23 @@ def test_the_shared_folders_have_no_init_file() -> None:
         assert [file.name for file in folder.iterdir() if file.is_file()] == []
 
 
-def test_core_and_the_store_import_side_by_side() -> None:
+def test_the_wheel_holds_the_package_and_nothing_of_the_shared_folders(tmp_path: Path) -> None:
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(wheel) as archive:
+        files = [name for name in archive.namelist() if ".dist-info/" not in name]
+    own = "llama_index/vector_stores/fieldstore/"
+    assert own + "__init__.py" in files
+    assert own + "py.typed" in files
+    assert [name for name in files if not name.startswith(own)] == []
+
+
+def test_core_and_all_installed_stores_import_side_by_side() -> None:
+    """Ours here is the editable install; newcomer.py tries the wheel, too, in an environment of its own."""
     assert llama_index.core.__file__
+    installed = {module.name for module in pkgutil.iter_modules(llama_index.vector_stores.__path__)}
+    assert installed >= {"faiss", "fieldstore"}
+    for name in sorted(installed):
+        assert importlib.import_module(f"llama_index.vector_stores.{name}").__file__
     assert getattr(llama_index.vector_stores, "__file__", None) is None
     module = importlib.import_module("llama_index.vector_stores.fieldstore")
     assert module.__all__ == ["FieldQueryResult", "FieldVectorStore"]

@@ -85,6 +85,7 @@ def test_the_field_names_near_copies_once_and_who_they_are(copies: FieldVectorSt
         (member.score or 0.0 for member in found.members[0]), reverse=True
     )
     assert found.members[1:] == [[], []]
+    assert found.scores == [hit.score for hit in copies.client.search(ask().query_embedding, 5, by="attractors")]
     assert found.shares == sorted(found.shares, reverse=True)
     assert sum(found.shares) == pytest.approx(1.0, abs=1e-6)
 

@@ -418,6 +418,7 @@ def _result(hits: list[Hit]) -> FieldQueryResult:
         nodes=[to_node(hit) for hit in hits],
         similarities=[hit.cosine for hit in hits],
         ids=[hit.id for hit in hits],
+        scores=[hit.score for hit in hits],
         shares=[hit.share for hit in hits],
         members=[[NodeWithScore(node=to_node(member), score=member.cosine) for member in hit.members] for hit in hits],
     )

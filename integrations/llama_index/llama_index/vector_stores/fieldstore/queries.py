@@ -31,10 +31,12 @@ _SOURCE_NAMES = ("doc_id", "document_id", "ref_doc_id")
 class FieldQueryResult(VectorStoreQueryResult):
     """A query result that also tells what stands behind each node.
 
-    similarities: cosines to the query. shares: the part of the candidates' field that each node makes up, with its
-    members, 0 to 1. members: the near-copies each node speaks for, best first; empty outside mode "field".
+    similarities: cosines to the query. scores: the values ranked by; in mode "field" smoothed by the neighbours.
+    shares: the part of the candidates' field that each node makes up, with its members, 0 to 1. members: the
+    near-copies each node speaks for, best first; empty outside mode "field".
     """
 
+    scores: list[float] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     members: list[list[NodeWithScore]] = field(default_factory=list)
 
