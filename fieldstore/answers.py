@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from fieldstore.filters import Filter
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
+
+_Records = dict[int, tuple[str, str | None, dict[str, Any]]]  # id, text, metadata by point
 
 
 def ranker(
@@ -36,31 +39,35 @@ def ranker(
 
 
 def hits(mirror: Mirror, ranking: Ranking) -> list[Hit]:
-    """The ranking with its records."""
-    found = []
-    for number, point in enumerate(ranking.points.tolist()):
-        content = mirror.content(point)
-        found.append(
-            Hit(
-                id=content.id,
-                text=content.text,
-                metadata=metadata.decode(content.metadata),
-                score=float(ranking.scores[number]),
-                cosine=float(ranking.cosines[number]),
-                weight=float(mirror.weights[point]),
-                share=float(ranking.shares[number]),
-                members=tuple(hits(mirror, ranking.members[number])) if ranking.members else (),
-            )
-        )
-    return found
+    """The ranking with its records, all fetched at once."""
+    points = ranking.points.tolist()
+    for members in ranking.members:
+        points += members.points.tolist()
+    return _filled(ranking, _records_of(mirror, points), mirror.weights)
 
 
-def record(mirror: Mirror, point: int, with_vector: bool) -> Record:
-    """The record of a live point."""
-    content = mirror.content(point)
-    vector = mirror.row(point).copy() if with_vector else None
-    weight = float(mirror.weights[point])
-    return Record(content.id, content.text, metadata.decode(content.metadata), weight, vector)
+def _filled(ranking: Ranking, records: _Records, weights: NDArray[np.float64]) -> list[Hit]:
+    points = ranking.points.tolist()
+    members = [tuple(_filled(of, records, weights)) for of in ranking.members] or [()] * len(points)
+    columns = (ranking.scores, ranking.cosines, weights[ranking.points], ranking.shares)
+    rows = zip(points, *(column.tolist() for column in columns), members, strict=True)
+    return [Hit(*records[point], *numbers) for point, *numbers in rows]
+
+
+def _records_of(mirror: Mirror, points: list[int]) -> _Records:
+    """Id, text and metadata of live points, in one statement; UnknownRecord when the database lost one of them."""
+    rows = mirror.folder.database.shown(points)
+    if len(rows) < len(points):
+        mirror.contents(points)  # tells which
+    metadatas = metadata.decode_all([stored for _, _, _, stored in rows])
+    return {point: (id, text, read) for (point, id, text, _), read in zip(rows, metadatas, strict=True)}
+
+
+def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Record]:
+    """The records of live points."""
+    held, weights = _records_of(mirror, points), mirror.weights[points].tolist()
+    vectors = [mirror.row(point).copy() if with_vectors else None for point in points]
+    return [Record(*held[point], *rest) for point, *rest in zip(points, weights, vectors, strict=True)]
 
 
 def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:
@@ -68,8 +75,9 @@ def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | N
     known = mirror.kept(id)
     copies, others = mirror.field.remaining(known.sum.point, count, allowed=allowed)
     weight = (known.sum.weight or -known.sum.last) / MILLIONTHS
+    contents = mirror.contents(others.points.tolist())
     carriers = tuple(
-        Carrier(mirror.content(point).id, float(cosine), float(share))
+        Carrier(contents[point].id, float(cosine), float(share))
         for point, cosine, share in zip(others.points.tolist(), others.cosines, others.shares, strict=True)
     )
     return Residual(id, copies / (weight + copies), copies, carriers)

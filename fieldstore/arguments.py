@@ -21,6 +21,7 @@ from fieldstore.records import MILLIONTHS
 MODES = ("nearest", "attractors")
 _LONGEST_ID = 1024  # bytes
 _HEAVIEST = 10**9  # copies
+_DOTS = 4  # of a filter key: 2**4 ways to read it, all looked for in every record
 _LONGEST_WAIT = 10**9  # seconds
 
 
@@ -235,3 +236,17 @@ def check_store(
                 raise ValueError(f"{name} must not be empty; None leaves it open")
     if not is_number(timeout) or not 0 <= timeout <= _LONGEST_WAIT:
         raise ValueError(f"timeout must be a number of seconds from 0 to {_LONGEST_WAIT}, not {timeout!r}")
+
+
+def check_filter_keys(keys: Sequence[str]) -> None:
+    """Metadata keys that may be declared: those that a filter can name and SQLite can find."""
+    if isinstance(keys, str | bytes) or not isinstance(keys, Sequence):
+        raise TypeError(f"filter_keys must be a list of metadata keys, not {keys!r}")
+    for key in keys:
+        metadata_form.check_text(key, "a filter key")
+        if key.startswith("$") or any(letter in '"\\' or letter < " " for letter in key):
+            raise ValueError(
+                f"a filter key has no quotes, backslashes or control characters and no $ in front: {key!r}"
+            )
+        if "" in key.split(".") or key.count(".") > _DOTS:
+            raise ValueError(f"a filter key has 1 to {_DOTS + 1} parts between dots, none of them empty: {key!r}")

@@ -55,6 +55,8 @@ def _found(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa
     yield from _notes(folder, fold, notes)
     yield from _certificates(folder, fold)
     yield from _contents(folder, fold, commitments)
+    wrong = folder.database.filter_values.wrong()
+    yield from (f"point {point}: what is kept for a filter key is not what its metadata says" for point in wrong)
 
 
 def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float) -> Iterator[str]:

@@ -48,11 +48,13 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
         draft = mirror.draft(*words)
         contents: list[tuple[int, Content]] = []
         fresh: list[int] = []
+        versions = database.latest([id for id, new in zip(batch.ids, batch.generated, strict=True) if not new])
+        held = mirror.contents([known.sum.point for known in versions.values()])
         for number, id in enumerate(batch.ids):
             row = rows[number].tobytes()
-            known = None if batch.generated[number] else database.latest(id)
+            known = versions.get(id)
             if known is not None and mirror.row(known.sum.point).tobytes() == row:
-                contents += _refreshed(mirror, draft, known, batch, number)
+                contents += _refreshed(draft, known, held[known.sum.point], row, batch, number)
                 continue
             if known is not None and known.sum.weight:
                 draft.invert(Kind.SUPERSEDE, known.element, known.sum)
@@ -90,27 +92,27 @@ def _commit(
         raise
 
 
-def _refreshed(mirror: Mirror, draft: Draft, known: Version, batch: Batch, number: int) -> list[tuple[int, Content]]:
+def _refreshed(
+    draft: Draft, known: Version, held: Content, row: bytes, batch: Batch, number: int
+) -> list[tuple[int, Content]]:
     """What brings a record of the same vector up to date: a restore, a new weight, new text or metadata."""
     if not known.sum.weight:
         draft.invert(Kind.RESTORE, known.element, known.sum)
     weight, net = batch.weights[number], known.sum.weight or -known.sum.last
     if weight is not None and weight != net:
         draft.answer(Kind.REWEIGHT, known.element, known.sum, weight - net)
-    return _rewritten(mirror, draft, known, batch.texts[number], batch.metadatas[number])
+    return _rewritten(draft, known, held, row, batch.texts[number], batch.metadatas[number])
 
 
 def _rewritten(
-    mirror: Mirror, draft: Draft, known: Version, text: str | None, stored: str
+    draft: Draft, known: Version, held: Content, row: bytes, text: str | None, stored: str
 ) -> list[tuple[int, Content]]:
     """An update entry, and the content, if text or metadata differ from what the record holds."""
-    point = known.sum.point
-    held = mirror.content(point)
     if (held.text, held.metadata) == (text, stored):
         return []
     content = Content(known.id, text, stored, new_salt())
-    draft.answer(Kind.UPDATE, known.element, known.sum, 0, content.commitment(mirror.row(point).tobytes()))
-    return [(point, content)]
+    draft.answer(Kind.UPDATE, known.element, known.sum, 0, content.commitment(row))
+    return [(known.sum.point, content)]
 
 
 def update(
@@ -129,15 +131,16 @@ def update(
             rows = unit_rows(vectors, mirror.field.dim)
         draft = mirror.draft(*words)
         contents: list[tuple[int, Content]] = []
+        old = mirror.contents([known.sum.point for known in versions])
         first = database.points()
         fresh: list[int] = []
         for number, known in enumerate(versions):
-            held = mirror.content(known.sum.point)
+            held = old[known.sum.point]
             text = held.text if texts is None else texts[number]
             stored = held.metadata if metadatas is None else metadatas[number]
             row = rows[number].tobytes()
             if row == mirror.row(known.sum.point).tobytes():
-                contents += _rewritten(mirror, draft, known, text, stored)
+                contents += _rewritten(draft, known, held, row, text, stored)
                 continue
             draft.invert(Kind.SUPERSEDE, known.element, known.sum)
             content = Content(known.id, text, stored, new_salt())
@@ -182,9 +185,10 @@ def invert(mirror: Mirror, kind: Kind, ids: list[str] | None, condition: Filter 
     with mirror.writing() as database:
         targets: list[tuple[str, Version | None]]
         if ids is not None:
-            targets = [(id, database.latest(id)) for id in ids]
+            versions = database.latest(ids)
+            targets = [(id, versions.get(id)) for id in ids]
         elif kind is Kind.FORGET:
-            targets = [(known.id, known) for known in map(database.at, mirror.live_points(condition))]
+            targets = [(known.id, known) for known in database.at(mirror.live_points(condition))]
         else:
             targets = [(known.id, known) for known in mirror.forgotten(condition)]
         draft = mirror.draft(*words)
@@ -210,7 +214,7 @@ def begin_erase(mirror: Mirror, ids: list[str] | None, condition: Filter | None,
     """
     database = mirror.folder.database
     if ids is None:
-        live = [database.at(point).id for point in mirror.live_points(condition)]
+        live = [known.id for known in database.at(mirror.live_points(condition))]
         ids = [*live, *(known.id for known in mirror.forgotten(condition))]
     versions = [version for id in ids for version in database.versions(id)]
     begun = database.erasing_ids()

@@ -2,6 +2,7 @@
 #
 # Derived, kept in memory, and brought up to date from the entries written since; each column is thrown away when many
 # others were used more recently. Rule: a column only ever speaks of live points; the field leaves the others out.
+# Where all its keys are declared, a filter asks the keys' coded values, and no metadata is parsed.
 """Columns over the points: filter masks and groups."""
 
 from collections import OrderedDict
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldstore import metadata
+from fieldstore.coded import Coded
 from fieldstore.filters import Filter, value_at
 from fieldstore.storage.database import Database
 
@@ -24,13 +26,36 @@ class Columns:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[int, NDArray[Any]]] = OrderedDict()  # ledger size seen, values by point
         self._codes: dict[str, int] = {}  # canonical value -> number, the same for every key
+        self._coded: dict[str | None, Coded] = {}  # the declared keys that were asked for; None: all is missing
 
     def mask(self, where: Filter, database: Database, size: int, points: int) -> NDArray[np.bool_]:
         """(points,) bool: which live points match, at this size of the ledger."""
-        return self._column("where " + where.key, where.matches, np.zeros(0, np.bool_), database, size, points)
+        name, keys = "where " + where.key, database.filter_values.keys()
+        if not where.keys <= set(keys):
+            return self._column(name, where.matches, np.zeros(0, np.bool_), database, size, points)
+        seen, mask = self._kept.pop(name, (-1, np.zeros(0, np.bool_)))
+        if seen < size:
+            mask = where.mask(lambda key: self._declared(key, keys, database, size, points))
+        self._keep(name, size, mask)
+        return mask
+
+    def _declared(self, key: str | None, keys: list[str], database: Database, size: int, points: int) -> Coded:
+        """A declared key's values, brought up to date."""
+        coded = self._coded.setdefault(key, Coded())
+        if coded.seen < size:
+            number = None if key is None else keys.index(key)
+            values = database.filter_values
+            coded.take([], points)
+            if number is not None:
+                for rows in values.since(number, coded.seen) if coded.seen else values.all(number):
+                    coded.take(rows, points)
+            coded.seen = size
+        return coded
 
     def groups(self, key: str, database: Database, size: int, points: int) -> NDArray[np.int64]:
         """(points,) int64: equal numbers for equal values at a metadata key or path; -1 where missing or null."""
+        if key in (keys := database.filter_values.keys()):
+            return self._declared(key, keys, database, size, points).groups()
 
         def code(record: dict[str, Any]) -> int:
             value = value_at(record, key)
@@ -51,10 +76,14 @@ class Columns:
         if seen < size:
             filler = -1 if column.dtype == np.int64 else False
             column = np.concatenate([column, np.full(points - len(column), filler, column.dtype)])  # never in place:
-            for point, stored in database.metadata_since(seen):  # a query may still hold the older one
-                if point < points:
-                    column[point] = value(metadata.decode(stored))
+            for some in database.metadata_since(seen):  # a query may still hold the older one
+                for (point, _), record in zip(some, metadata.decode_all([stored for _, stored in some]), strict=True):
+                    if point < points:
+                        column[point] = value(record)
+        self._keep(name, size, column)
+        return column
+
+    def _keep(self, name: str, size: int, column: NDArray[Any]) -> None:
         self._kept[name] = (size, column)
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return column

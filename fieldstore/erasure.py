@@ -143,7 +143,9 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[byte
             continue
         telling.add(content.salt)
         telling |= _said_in(content.metadata)
-        for value, needles in ((content.id, telling), (content.text or "", telling), (content.metadata, plain)):
+        declared = folder.database.filter_values.of(point)
+        told = [(value, telling) for value in (content.id, content.text or "", *declared)]
+        for value, needles in (*told, (content.metadata, plain)):
             data = value.encode()
             pieces = _pieces(data)
             skipped += bool(data) and not any(len(piece) >= _SHORTEST for piece in pieces)

@@ -7,7 +7,7 @@
 
 import hashlib
 import hmac
-import secrets
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -64,17 +64,19 @@ class Leaf(NamedTuple):
 
 def new_element() -> bytes:
     """A random name for a point."""
-    return secrets.token_bytes(16)
+    return os.urandom(16)
 
 
 def new_salt() -> bytes:
     """A random key for one commitment or note; it lives beside the content and dies with it."""
-    return secrets.token_bytes(32)
+    return os.urandom(32)
 
 
 def _sealed(salt: bytes, purpose: bytes, parts: Iterable[bytes]) -> bytes:
-    message = b"".join([purpose, *(len(part).to_bytes(8, "big") + part for part in parts)])
-    return hmac.digest(salt, message, "sha256")
+    pieces = [purpose]
+    for part in parts:
+        pieces += (len(part).to_bytes(8, "big"), part)
+    return hmac.digest(salt, b"".join(pieces), "sha256")
 
 
 def commitment(salt: bytes, vector: bytes, metadata: bytes, text: bytes | None, id: bytes) -> bytes:
@@ -168,7 +170,7 @@ def _breaks(leaf: Leaf, known: Sum) -> Iterator[str]:
 
 
 class Draft:
-    """Entries about to be appended together: leaves and notes in order, the new sums, the frontier after them.
+    """Entries about to be appended together: leaves, also encoded, and notes in order, the new sums, the frontier.
 
     frontier: of the ledger as it stands; it is not changed. time: seconds since 1970, never before the last entry's.
     actor, reason: who and why, for every entry of the draft.
@@ -178,6 +180,7 @@ class Draft:
         self.frontier = Frontier(frontier.size, frontier.to_bytes())
         self.time = time
         self.leaves: list[Leaf] = []
+        self.encoded: list[bytes] = []
         self.notes: list[tuple[int, bytes, str | None, str | None]] = []
         self.sums: dict[bytes, Sum] = {}
         self._said = (actor, reason)
@@ -213,8 +216,10 @@ class Draft:
             said = note(salt, *self._said)
             self.notes.append((seq, salt, *self._said))
         leaf = Leaf(seq, kind, element, ref, weight, self.time, commitment, said)
+        data = leaf.encode()
         self.leaves.append(leaf)
-        self.frontier.append(leaf.encode())
+        self.encoded.append(data)
+        self.frontier.append(data)
         return seq
 
 

@@ -4,11 +4,13 @@
 """Metadata: JSON objects, checked and brought to one form, so that equal metadata is equal to the byte."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 _LARGEST = 2**53  # beyond it, JSON readers lose integers (RFC 8785)
 _DEEPEST = 64
 _LONGEST = 16 * 2**20
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def encode(metadata: object, what: str = "metadata") -> str:
@@ -21,8 +23,9 @@ def encode(metadata: object, what: str = "metadata") -> str:
         return "{}"
     if type(metadata) is not dict:
         raise TypeError(f"{what} must be a dict, not {type(metadata).__name__}")
-    _check(metadata, what, 0)
-    text = json.dumps(metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    if not _is_flat(metadata):
+        _check(metadata, what, 0)
+    text = _canonical(metadata)
     check_text(text, what)
     if len(text) > _LONGEST:
         raise ValueError(f"{what} has {len(text)} characters, the limit is {_LONGEST}")
@@ -35,14 +38,37 @@ def decode(text: str) -> dict[str, Any]:
     return decoded
 
 
+def decode_all(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """`decode` for each of the stored texts; JSON reads one long list several times faster than many short objects."""
+    decoded: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+    return decoded
+
+
 def check_text(text: object, what: str) -> None:
     """TypeError or ValueError unless text is a string that UTF-8 can hold."""
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a string, not {type(text).__name__}")
+    if text.isascii():
+        return
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"{what} holds a lone surrogate at {error.start}") from None
+
+
+def _is_flat(metadata: dict[Any, Any]) -> bool:
+    """Whether all is well at first sight: names and plain values, as nearly all metadata is; else `_check` tells."""
+    for key, value in metadata.items():
+        kind = type(value)
+        if type(key) is not str or not (
+            kind is str
+            or kind is bool
+            or value is None
+            or (kind is int and -_LARGEST <= value <= _LARGEST)
+            or (kind is float and value - value == 0.0)
+        ):
+            return False
+    return True
 
 
 def _check(value: object, where: str, depth: int) -> None:

@@ -120,31 +120,47 @@ class Mirror:
         *,
         erasing: Sequence[tuple[int, int]] = (),
         facts: dict[str, Any] | None = None,
+        filter_keys: Sequence[str] = (),
     ) -> None:
         """One transaction with all of it, then memory follows; nothing at all when there is nothing to write."""
-        if not draft.leaves and not facts:
+        if not draft.leaves and not facts and not filter_keys:
             return
         database = self.folder.database
         self._changes = None  # should anything interrupt us behind the commit, the next call looks again
         with database.transaction():
             if facts:
                 database.set_facts(facts)
+            if filter_keys:
+                database.filter_values.declare(filter_keys)
             database.put(contents)
             database.append(draft)
             database.begin_erase(erasing)
         self._refresh()
 
-    def agree(self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None) -> None:
+    def agree(
+        self,
+        dim: int | None,
+        kappa: float | None,
+        embedder: str | None,
+        source_key: str | None,
+        filter_keys: Sequence[str],
+    ) -> None:
         """Fill in what the store did not know yet. Raises WrongEmbedder or ValueError where they contradict it."""
         with self.reading():
-            if not self._unsaid(dim, kappa, embedder, source_key):
+            if not self._unsaid(dim, kappa, embedder, source_key) and set(filter_keys) <= set(self.filter_keys):
                 return
         with self.writing():  # by now another process may have said something else
             facts = self._unsaid(dim, kappa, embedder, source_key)
             draft = self.draft()
             if kappa is not None and facts.pop("kappa", None) is not None:
                 draft.calibrate(round(kappa * MILLIONTHS), 0)
-            self.commit(draft, facts=facts)
+            fresh = [key for key in filter_keys if key not in self.filter_keys]
+            self.commit(draft, facts=facts, filter_keys=fresh)
+
+    @property
+    def filter_keys(self) -> list[str]:
+        """The declared keys, inside `reading` or `writing`."""
+        return self.folder.database.filter_values.keys()
 
     def _unsaid(
         self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None
@@ -165,14 +181,16 @@ class Mirror:
 
     def measure(self, draft: Draft, rows: NDArray[np.float32]) -> None:
         """Add a calibration to the draft once enough points are live; kappa that was asked for stays."""
+        automatic = self.facts["kappa"] is None or self.facts["measured"] == _MEASURED_AT[0]
+        if not automatic:  # from then on an add costs the same whatever the store's size
+            return
         weights = np.zeros(len(rows))
         weights[: len(self.weights)] = self.weights
         for known in draft.sums.values():
             weights[known.point] = known.weight
         live = np.flatnonzero(weights)
         due = [count for count in _MEASURED_AT if self.facts["measured"] < count <= len(live)]
-        automatic = self.facts["kappa"] is None or self.facts["measured"] == _MEASURED_AT[0]
-        if due and automatic:
+        if due:
             drawn = live[np.linspace(0, len(live) - 1, due[-1]).round().astype(np.int64)]  # evenly over the rows
             draft.calibrate(round(measured_kappa(rows[drawn]) * MILLIONTHS), due[-1])
 
@@ -218,12 +236,12 @@ class Mirror:
         row: NDArray[np.float32] = self._field.points[point]
         return row
 
-    def content(self, point: int) -> Content:
-        """What a point holds; UnknownRecord when it was erased."""
-        content = self.folder.database.content(point)
-        if content is None:
-            raise UnknownRecord(f"point {point} in {self.name} has been erased")
-        return content
+    def contents(self, points: Sequence[int]) -> dict[int, Content]:
+        """What points hold; UnknownRecord when one of them was erased."""
+        contents = self.folder.database.contents(points)
+        if len(contents) < len(set(points)):
+            raise UnknownRecord(f"point {min(set(points) - contents.keys())} in {self.name} has been erased")
+        return contents
 
     def mask(self, condition: Filter) -> NDArray[np.bool_]:
         """(points,) which live points match."""
@@ -233,19 +251,33 @@ class Mirror:
         """(points,) equal numbers for equal values of a metadata key, -1 for none."""
         return self._columns.groups(key, self.folder.database, self.size, len(self.weights))
 
-    def live_points(self, condition: Filter | None) -> list[int]:
-        """Numbers of the live points, those that match."""
+    def chosen(self, condition: Filter | None) -> NDArray[np.bool_]:
+        """(points,) which points are live, and match."""
         live = self.weights > 0
         if condition is not None:
             live &= self.mask(condition)
-        points: list[int] = np.flatnonzero(live).tolist()
+        return live
+
+    def live_points(self, condition: Filter | None) -> list[int]:
+        """Numbers of the live points, those that match."""
+        points: list[int] = np.flatnonzero(self.chosen(condition)).tolist()
         return points
+
+    def points_of(self, ids: Sequence[str], condition: Filter | None) -> list[int]:
+        """Points of the records among these that are live, and match, in this order; whatever the store's size."""
+        versions = self.folder.database.latest(ids)
+        points = [versions[id].sum.point for id in ids if id in versions and versions[id].sum.weight > 0]
+        if condition is None:
+            return points
+        mask = self.mask(condition)
+        return [point for point in points if mask[point]]
 
     def live(self, ids: Sequence[str]) -> list[Version]:
         """The newest versions of records that must be live; UnknownRecord names the first that is not."""
         found = []
+        versions = self.folder.database.latest(ids)
         for id in ids:
-            known = self.folder.database.latest(id)
+            known = versions.get(id)
             if known is None or not known.sum.weight:
                 state = "forgotten" if known is not None else "not there"
                 raise UnknownRecord(
@@ -261,7 +293,7 @@ class Mirror:
 
     def kept(self, id: str) -> Version:
         """The newest version of a record that is live or forgotten; UnknownRecord for any other."""
-        known = self.folder.database.latest(id)
+        known = self.folder.database.latest([id]).get(id)
         if known is None:
             raise UnknownRecord(f"no record '{id}' in {self.name}, live or forgotten")
         return known

@@ -44,9 +44,11 @@ class FieldStore:
     of the first vectors added, and those of the store when it is opened again. kappa: concentration of the kernel,
     1 / bandwidth**2; by default 20, measured from 256 points, once more from 4,096, then frozen (field-semantics, 2).
     embedder: name of the embedding model; another name is refused on open. source_key: metadata key that names a
-    record's source document, by default "source". signing_key: PEM file of an Ed25519 private key, outside the store,
-    that signs erasure certificates. timeout: seconds to wait for another writer, or for a reader that an erase has to
-    wait for. create: False = raise NotAStore where there is no store yet. files: the disk; another one only in tests.
+    record's source document, by default "source". filter_keys: metadata keys, or dotted paths, whose values
+    are kept beside the points, so that a filter over them alone parses no metadata; once declared they stay, and
+    opening with others adds those. signing_key: PEM file of an Ed25519 private key, outside the store, that signs
+    erasure certificates. timeout: seconds to wait for another writer, or for a reader that an erase has to wait for.
+    create: False = raise NotAStore where there is no store yet. files: the disk; another one only in tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
     their next query. Raises NotAStore, UnsupportedFormat, WrongEmbedder, or ValueError for arguments that contradict
@@ -61,12 +63,14 @@ class FieldStore:
         kappa: float | None = None,
         embedder: str | None = None,
         source_key: str | None = None,
+        filter_keys: Sequence[str] = (),
         signing_key: str | os.PathLike[str] | None = None,
         timeout: float = 10.0,
         create: bool = True,
         files: Files = DISK,
     ) -> None:
         arguments.check_store(dim, kappa, embedder, source_key, timeout)
+        arguments.check_filter_keys(filter_keys)
         self.path = None if path is None else arguments.checked_path(path)
         self._key = _read_key(signing_key, self.path)
         self._timeout = timeout
@@ -80,7 +84,7 @@ class FieldStore:
         }
         self._mirror = Mirror(Folder(self.path, files, timeout, facts if create else None), str(self))
         try:
-            self._mirror.agree(dim, kappa, embedder, source_key)
+            self._mirror.agree(dim, kappa, embedder, source_key, filter_keys)
             self._recover()
         except BaseException:
             self.close()
@@ -114,6 +118,12 @@ class FieldStore:
     def source_key(self) -> str:
         """Metadata key that names a record's source document."""
         return str(self._mirror.facts["source_key"])
+
+    @property
+    def filter_keys(self) -> tuple[str, ...]:
+        """The declared keys: filters over these alone parse no metadata."""
+        with self._mirror.reading():
+            return tuple(self._mirror.filter_keys)
 
     @property
     def field(self) -> Field:
@@ -270,7 +280,9 @@ class FieldStore:
         condition = None if where is None else Filter(where)
         mirror = self._mirror
         with mirror.reading():
-            queries = unit_rows(vectors, mirror.dim or shape[1], what="query")
+            queries = np.asarray(vectors)
+            if shape[0] != 1 or mirror.dim is None:  # the engine checks one alone, and knows no other
+                queries = unit_rows(vectors, mirror.dim or shape[1], what="query")
             if mirror.dim is None:
                 return [[] for _ in queries]  # empty, and of no dimension yet
             rank, size = answers.ranker(mirror, k, condition, by, smooth, per, reach), mirror.size
@@ -293,16 +305,14 @@ class FieldStore:
             if wanted is None:
                 points = self._mirror.live_points(condition)
             else:
-                versions = (self._mirror.folder.database.latest(id) for id in wanted)
-                matching = set(self._mirror.live_points(condition))
-                points = [known.sum.point for known in versions if known and known.sum.point in matching]
-            return [answers.record(self._mirror, point, vectors) for point in points]
+                points = self._mirror.points_of(wanted, condition)
+            return answers.records(self._mirror, points, vectors)
 
     def count(self, where: Where | None = None) -> int:
         """How many records are live, and match."""
         condition = None if where is None else Filter(where)
         with self._mirror.reading():
-            return len(self._mirror.live_points(condition))
+            return int(np.count_nonzero(self._mirror.chosen(condition)))
 
     def ids(
         self,
@@ -318,18 +328,18 @@ class FieldStore:
         arguments.check_words(after, what="after")
         with self._mirror.reading() as database:
             if forgotten:
-                chosen = {known.sum.point for known in self._mirror.forgotten(condition)}
+                points = {known.sum.point for known in self._mirror.forgotten(condition)}
+                rows = (id for id, point in database.live(after, forgotten) if point in points)
             else:
-                chosen = set(self._mirror.live_points(condition))
-            rows = database.live(after, forgotten)
-            return list(islice((id for id, point in rows if point in chosen), limit))
+                chosen = self._mirror.chosen(condition)
+                rows = (id for id, point in database.live(after) if chosen[point])
+            return list(islice(rows, limit))
 
     def exists(self, id: str) -> bool:
         """Whether this record is live."""
         (wanted,) = arguments.checked_ids([id])
         with self._mirror.reading():
-            known = self._mirror.folder.database.latest(wanted)
-            return known is not None and known.sum.weight > 0
+            return bool(self._mirror.points_of([wanted], None))
 
     # -- forgetting ----------------------------------------------------------------------------------------------------
 
@@ -453,7 +463,7 @@ class FieldStore:
         """Numbers about the store: records live and forgotten, points, entries, kappa, tau, dim, the ledger's root."""
         with self._mirror.reading() as database:
             return {
-                "live": len(self._mirror.live_points(None)),
+                "live": int(np.count_nonzero(self._mirror.chosen(None))),
                 "forgotten": sum(1 for _ in database.live(None, forgotten=True)),
                 "points": len(self._mirror.weights),
                 "entries": self._mirror.size,

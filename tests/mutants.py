@@ -4,7 +4,7 @@ from tests.mutation import Mutant, unnoticed
 
 TESTS = [
     f"tests/test_{name}.py"
-    for name in ("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing")
+    for name in ("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing", "filter_keys")
 ]
 
 MUTANTS = [
@@ -103,6 +103,24 @@ MUTANTS = [
         "fieldstore/changes.py",
         "    versions = [version for id in ids for version in database.versions(id)]",
         "    versions = [version for id in ids for version in database.versions(id)[-1:]]",
+    ),
+    Mutant(
+        "an erase leaves the values kept for filters",
+        "fieldstore/storage/filter_values.py",
+        "    DELETE FROM filter_values WHERE point = old.point",
+        "    DELETE FROM filter_values WHERE point = -1",
+    ),
+    Mutant(
+        "an erase does not look for the values kept for filters",
+        "fieldstore/erasure.py",
+        ", *folder.database.filter_values.of(point)):",
+        "):",
+    ),
+    Mutant(
+        "values kept for filters do not follow the ledger",
+        "fieldstore/storage/filter_values.py",
+        "WHERE s.seq >= ? AND s.weight > 0",
+        "WHERE s.seq > ? + 1 AND s.weight > 0",
     ),
     Mutant(
         "an erase does not look",

@@ -110,7 +110,7 @@ def smoothed(s, between, kappa):
 
 def nearest(query, points, weights, kappa, k, allowed=None, smooth=False):
     """The k best as (numbers, values ranked by, shares); smoothing reorders the first 50 of the pool."""
-    pool, s = candidates(query, points, weights, kappa, max(100, 3 * k), allowed)
+    pool, s = candidates(query, points, weights, kappa, max(50, 3 * k), allowed)
     share = shares(pool, s, kappa)
     values = [s[i] for i in pool]
     order = list(range(len(pool)))

@@ -7,12 +7,14 @@
 #   sums          derived from entries: where each point stands
 #   erasing       points whose erase has begun and is not certified yet
 #   certificates  of the erases so far; content-free
+#   filter_…      of declared keys; see filter_values.py
 #
 # Rule: secure_delete is on and read back on every connection, so that deleted content is overwritten.
 # Rule: values are always bound, never spelled into SQL. Never ANALYZE, VACUUM INTO or PRAGMA optimize: they copy
 # content.
 """The store's database."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,13 +23,13 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, UnsupportedFormat, WriteFailed
+from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, WriteFailed
 from fieldstore.ledger import Draft, Kind, Leaf, Sum, commitment
 from fieldstore.storage.files import Files
+from fieldstore.storage.filter_values import FilterValues
+from fieldstore.storage.foreign import APPLICATION, FORMAT
 
 _log = logging.getLogger("fieldstore")
-_APPLICATION = 0x464C4453  # "FLDS"
-FORMAT = 1
 _FACTS = {"uuid", "dim", "embedder", "source_key", "size", "frontier", "time", "kappa", "measured"}
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
 _SCHEMA = """
@@ -46,6 +48,13 @@ _VERSION = f"""
 SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last
 FROM records r JOIN sums s ON s.point = r.point AND s.kind != {int(Kind.ERASE)}
 """  # records whose erase is not finished are gone for everybody but the erase
+_LATEST = f"""
+SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last
+FROM json_each(?) j CROSS JOIN records r ON r.point = (
+    SELECT n.point FROM records n JOIN sums m ON m.point = n.point AND m.kind != {int(Kind.ERASE)}
+    WHERE n.id = j.value ORDER BY n.point DESC LIMIT 1
+) CROSS JOIN sums s ON s.point = r.point
+"""  # one statement for any number of ids; CROSS JOIN keeps SQLite to this order
 
 if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:  # apsw brings its own SQLite, so this fails only on odd builds
     raise ImportError(f"fieldstore needs SQLite 3.51.3 or newer, apsw here carries {apsw.sqlite_lib_version()}")
@@ -77,7 +86,7 @@ class Database:
     """One connection. path None = in memory. timeout: seconds to wait where SQLite is busy."""
 
     def __init__(self, files: Files, path: Path | None, timeout: float) -> None:
-        """Opens or creates the file; `refuse_foreign` has looked at it before. Raises NotAStore where it cannot."""
+        """Opens or creates the file; `foreign.py` has looked at it before. Raises NotAStore where it cannot."""
         self._path = path
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         vfs = None if path is None else files.vfs
@@ -88,6 +97,7 @@ class Database:
         try:
             self._connection.set_busy_timeout(int(min(timeout * 1000, 2**31 - 1)))
             self._configure()
+            self.filter_values = FilterValues(self._rows)
         except BaseException:
             self._connection.close()
             raise
@@ -101,17 +111,17 @@ class Database:
 
     def create(self, facts: dict[str, Any]) -> None:
         """Make the tables, unless they are there, and set the facts, in one transaction."""
-        if self._one("PRAGMA application_id") == _APPLICATION:
+        if self._one("PRAGMA application_id") == APPLICATION:
             return
         with self.transaction():
             self._connection.execute(_SCHEMA)
-            self._connection.execute(f"PRAGMA application_id={_APPLICATION}; PRAGMA user_version={FORMAT}")
+            self._connection.execute(f"PRAGMA application_id={APPLICATION}; PRAGMA user_version={FORMAT}")
             self.set_facts({**facts, "size": 0, "frontier": b"", "time": 0, "kappa": None, "measured": 0})
 
     @property
     def created(self) -> bool:
         """Whether the tables are there."""
-        return bool(self._one("PRAGMA application_id") == _APPLICATION)
+        return bool(self._one("PRAGMA application_id") == APPLICATION)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -169,7 +179,8 @@ class Database:
     def append(self, draft: Draft) -> None:
         """Append the draft's entries and bring everything derived from them up to date."""
         points = {element: known.point for element, known in draft.sums.items()}
-        entries = ((leaf.seq, points.get(leaf.element), leaf.encode()) for leaf in draft.leaves)
+        lines = zip(draft.leaves, draft.encoded, strict=True)
+        entries = ((leaf.seq, points.get(leaf.element), data) for leaf, data in lines)
         self._connection.executemany("INSERT INTO entries VALUES(?, ?, ?)", entries)
         self._connection.executemany("INSERT INTO notes VALUES(?, ?, ?, ?)", draft.notes)
         sums = ((s.point, element, s.weight, s.seq, int(s.kind), s.last) for element, s in draft.sums.items())
@@ -263,14 +274,14 @@ class Database:
         for element, point, weight, seq, kind, last in rows:
             yield element, Sum(point, weight, seq, Kind(kind), last)
 
-    def latest(self, id: str) -> Version | None:
-        """The newest version of a record, live or forgotten."""
-        rows = self._versions("WHERE r.id = ? ORDER BY r.point DESC LIMIT 1", (id,))
-        return rows[0] if rows else None
+    def latest(self, ids: Sequence[str]) -> dict[str, Version]:
+        """The newest versions of those records that are there, live or forgotten."""
+        rows = self._rows(_LATEST, (json.dumps(ids),)) if ids else []
+        return {row[0]: _version(row) for row in rows}
 
     def versions(self, id: str) -> list[Version]:
         """Every version of a record, oldest first."""
-        return self._versions("WHERE r.id = ? ORDER BY r.point", (id,))
+        return [_version(row) for row in self._rows(_VERSION + "WHERE r.id = ? ORDER BY r.point", (id,))]
 
     def forgotten(self) -> list[tuple[Version, str]]:
         """The newest version, with its metadata, of every record that is not live."""
@@ -292,29 +303,35 @@ class Database:
             {"after": after, "kind": int(Kind.FORGET)},
         )
 
-    def at(self, point: int) -> Version:
-        """The version a point is; StoreDamaged when it has no record."""
-        rows = self._versions("WHERE r.point = ?", (point,))
-        if not rows:
-            raise StoreDamaged(f"point {point} has no record")
-        return rows[0]
+    def at(self, points: Sequence[int]) -> list[Version]:
+        """The versions that points are, in their order; StoreDamaged when one has no record."""
+        found = [_version(row) for row in self._each(_VERSION + "WHERE r.point = ?", points)]
+        if len(found) < len(points):
+            missing = min(set(points) - {version.sum.point for version in found})
+            raise StoreDamaged(f"point {missing} has no record")
+        return found
 
-    def _versions(self, condition: str, values: tuple[Any, ...]) -> list[Version]:
-        return [_version(row) for row in self._rows(_VERSION + condition, values)]
+    def contents(self, points: Sequence[int]) -> dict[int, Content]:
+        """What points hold; those that were erased are left out."""
+        rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
+        return {row[0]: Content(*row[1:]) for row in rows}
+
+    def shown(self, points: Sequence[int]) -> list[tuple[int, str, str | None, str]]:
+        """(point, id, text, metadata) of points, in their order; those that were erased are left out."""
+        return self._each("SELECT point, id, text, metadata FROM records WHERE point = ?", points)
 
     def content(self, point: int) -> Content | None:
         """What a point holds; None when it was erased."""
-        sql = "SELECT id, text, metadata, salt FROM records WHERE point = ?"
-        rows = self._rows(sql, (point,))
-        return Content(*rows[0]) if rows else None
+        return self.contents([point]).get(point)
 
-    def metadata_since(self, seq: int) -> Iterator[tuple[int, str]]:
-        """(point, metadata) of every live point with an entry at or after a position."""
-        yield from self._rows(
+    def metadata_since(self, seq: int) -> Iterator[list[tuple[int, str]]]:
+        """(point, metadata) of every live point with an entry at or after a position, some thousand at a time."""
+        rows = self._rows(
             "SELECT s.point, r.metadata FROM sums s JOIN records r ON r.point = s.point "
             "WHERE s.seq >= ? AND s.weight > 0",
             (seq,),
         )
+        yield from (rows[first : first + 1000] for first in range(0, len(rows), 1000))
 
     def strays(self, points: int) -> list[int]:
         """Records stored for points beyond the ledger's."""
@@ -378,7 +395,17 @@ class Database:
         try:
             return self._connection.execute(sql, values).fetchall()
         except (apsw.CorruptError, apsw.NotADBError) as error:
-            raise StoreDamaged(f"'{self._path}' is damaged ({error}); bring it back from a backup") from error
+            raise self._damaged(error) from error
+
+    def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
+        """The rows of one statement for each of the points in turn; it is prepared once."""
+        try:
+            return self._connection.executemany(sql, [(point,) for point in points]).fetchall()
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: apsw.Error) -> StoreDamaged:
+        return StoreDamaged(f"'{self._path}' is damaged ({error}); bring it back from a backup")
 
     def _one(self, sql: str, *values: Any) -> Any:
         rows = self._rows(sql, values)
@@ -392,38 +419,6 @@ class Database:
             _log.warning(
                 "the log of '%s' could not be folded in on closing; the next open does it: %s", self._path, error
             )
-
-
-def refuse_foreign(files: Files, path: Path) -> None:
-    """NotAStore or UnsupportedFormat unless this file is empty, or a database of ours; it is left as it is.
-
-    Looks without a trace: as an immutable file, or, where a log lies beside it, without a shared index or a checkpoint.
-    """
-    log = path.with_name(path.name + "-wal")
-    if log.exists() and log.stat().st_size:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        try:
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE; SELECT count(*) FROM sqlite_schema").fetchall()
-        except apsw.BusyError:  # somebody has it open, and so the index is there already
-            connection.execute("PRAGMA locking_mode=NORMAL")
-    else:
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=files.vfs)
-    asked = "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"
-    try:
-        application, version, tables = (int(str(connection.execute(sql).fetchall()[0][0])) for sql in asked)
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
-    finally:
-        connection.close()
-    if application == _APPLICATION and version > FORMAT:
-        raise UnsupportedFormat(
-            f"'{path}' has the format {version}, this fieldstore reads up to {FORMAT}; it was left as it is. "
-            "Install a newer fieldstore"
-        )
-    if application != _APPLICATION and (application or tables):
-        raise NotAStore(f"'{path}' is a database of something else; it was left as it is")
 
 
 def _bytes(value: object) -> bytes:

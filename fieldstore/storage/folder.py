@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fieldstore.errors import NotAStore
-from fieldstore.storage.database import Database, refuse_foreign
+from fieldstore.storage.database import Database
 from fieldstore.storage.files import Files
+from fieldstore.storage.foreign import refuse_foreign
 from fieldstore.storage.leftovers import Search, search_folder
 from fieldstore.storage.lock import WriterLock, refuse_network_folder
 from fieldstore.storage.vectors import VectorFile, VectorMemory, Vectors

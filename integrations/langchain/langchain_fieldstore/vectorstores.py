@@ -34,6 +34,7 @@ from langchain_fieldstore.forgetting import Forgetting
 if TYPE_CHECKING:
     from langchain_fieldstore.retrievers import FieldRetriever
 
+_FILTER_KEYS = ("source",)  # where loaders say which document a chunk comes from
 T = TypeVar("T")
 
 
@@ -164,7 +165,7 @@ class FieldVectorStore(Forgetting, VectorStore):
             raise ValueError(f"on_delete is {on_delete!r}; it is 'forget' or 'erase'. No store was opened")
         self.embedding = embedding
         self.on_delete = on_delete
-        self.store = FieldStore(path) if store is None else store
+        self.store = FieldStore(path, filter_keys=_FILTER_KEYS) if store is None else store
         self._opened_here = store is None
 
     @property

@@ -27,7 +27,7 @@ from llama_index.core.vector_stores.types import (
 
 from fieldstore import Certificate, Entry, FieldStore, Hit, Receipt, UnknownRecord
 from llama_index.vector_stores.fieldstore import persisting, sources
-from llama_index.vector_stores.fieldstore.filters import EVERYTHING, Where, both, to_where
+from llama_index.vector_stores.fieldstore.filters import EVERYTHING, FILTER_KEYS, Where, both, to_where
 from llama_index.vector_stores.fieldstore.nodes import ID, columns, to_node
 from llama_index.vector_stores.fieldstore.queries import FieldQueryResult, Mode, checked_mode, question
 
@@ -84,7 +84,7 @@ class FieldVectorStore(BasePydanticVectorStore):
         if on_delete not in ("forget", "erase"):
             raise ValueError(f"on_delete is {on_delete!r}; it is 'forget' or 'erase'. No store was opened")
         checked_mode(mode)
-        opened = FieldStore(path) if store is None else store
+        opened = FieldStore(path, filter_keys=FILTER_KEYS) if store is None else store
         super().__init__(
             stores_text=True,
             path=None if opened.path is None else str(opened.path),  # type: ignore[call-arg]

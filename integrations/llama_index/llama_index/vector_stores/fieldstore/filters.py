@@ -12,7 +12,7 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
-from llama_index.vector_stores.fieldstore.nodes import NODE, SOURCE
+from llama_index.vector_stores.fieldstore.nodes import ID, NODE, SOURCE
 
 Where = dict[str, Any]
 
@@ -20,6 +20,7 @@ EVERYTHING: Where = {NODE: {"$nin": []}}
 NOTHING: Where = {"$not": EVERYTHING}
 
 _OF_THE_SOURCE = ("doc_id", "document_id", "ref_doc_id")  # what every store calls a node's source, unless users do
+FILTER_KEYS = (ID, SOURCE, *_OF_THE_SOURCE)  # what deletes and queries by document or node look at
 _ORDERED = {
     FilterOperator.GT: ("$gt", operator.gt),
     FilterOperator.GTE: ("$gte", operator.ge),

@@ -66,7 +66,8 @@ def on_disk(memory: FieldStore, folder: Path) -> FieldStore:
         _log.warning("%d forgotten records of %s do not come along to disk", stats["forgotten"], memory)
     records = memory.get(vectors=True)
     try:
-        disk = FieldStore(folder, dim=memory.dim, kappa=memory.kappa if stats["measured_from"] else None)
+        kappa = memory.kappa if stats["measured_from"] else None
+        disk = FieldStore(folder, dim=memory.dim, kappa=kappa, filter_keys=memory.filter_keys)
         try:
             if records:
                 disk.add(

@@ -1,0 +1,46 @@
+# Whether a database file is ours to open, before anything opens it for writing.
+#
+# Rule: what is not ours, or newer than we are, is left as it is, to the byte.
+"""Refusing databases of something else."""
+
+from pathlib import Path
+
+import apsw
+
+from fieldstore.errors import NotAStore, UnsupportedFormat
+from fieldstore.storage.files import Files
+
+APPLICATION = 0x464C4453  # "FLDS"
+FORMAT = 1
+
+
+def refuse_foreign(files: Files, path: Path) -> None:
+    """NotAStore or UnsupportedFormat unless this file is empty, or a database of ours; it is left as it is.
+
+    Looks without a trace: as an immutable file, or, where a log lies beside it, without a shared index or a checkpoint.
+    """
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        try:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE; SELECT count(*) FROM sqlite_schema").fetchall()
+        except apsw.BusyError:  # somebody has it open, and so the index is there already
+            connection.execute("PRAGMA locking_mode=NORMAL")
+    else:
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=files.vfs)
+    asked = "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"
+    try:
+        application, version, tables = (int(str(connection.execute(sql).fetchall()[0][0])) for sql in asked)
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
+    finally:
+        connection.close()
+    if application == APPLICATION and version > FORMAT:
+        raise UnsupportedFormat(
+            f"'{path}' has the format {version}, this fieldstore reads up to {FORMAT}; it was left as it is. "
+            "Install a newer fieldstore"
+        )
+    if application != APPLICATION and (application or tables):
+        raise NotAStore(f"'{path}' is a database of something else; it was left as it is")
