@@ -198,7 +198,14 @@ def check_position(after: int) -> None:
 
 
 def check_search(
-    k: int, by: str, smooth: bool, per: str | None, reach: float | None, min_score: float | None, exact: bool
+    k: int,
+    by: str,
+    smooth: bool,
+    per: str | None,
+    reach: float | None,
+    min_score: float | None,
+    exact: bool,
+    effort: float,
 ) -> None:
     """Options of a search, each one only in the mode it means something in."""
     if by not in MODES:
@@ -207,6 +214,8 @@ def check_search(
     for name, flag in (("smooth", smooth), ("exact", exact)):
         if not isinstance(flag, bool):
             raise TypeError(f"{name} must be True or False, not {flag!r}")
+    if not is_number(effort) or not 0 < effort < math.inf:
+        raise ValueError(f"effort must be a positive number, not {effort!r}")
     if smooth and by != "nearest":
         raise ValueError(f"smooth=True belongs to by='nearest', not {by!r}")
     if (per is not None or reach is not None) and by != "attractors":

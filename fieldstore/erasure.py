@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fieldstore.certificate import Certificate, signed
-from fieldstore.errors import ErasePending, LeftoversFound
+from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed
 from fieldstore.ledger import Tree
 from fieldstore.storage.folder import DATABASE, Folder
 from fieldstore.storage.leftovers import Search, holders
@@ -43,6 +43,7 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     remembered.update(found)
     needles, telling = sorted(remembered), {needle for needle, tells in remembered.items() if tells}
     folder.vectors(dim).zero(points)
+    _clear_index(folder)
     with database.transaction():
         database.delete_content(points)
     database.vacuum()  # pages that were split or joined keep copies of old rows which deleting does not reach
@@ -72,6 +73,7 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
         ],
         "method": {
             "vectors": "rows overwritten with zeros in place" + ("" if folder.path is None else " and synced"),
+            "index": "overwritten with zeros; it is built again from what is left",
             "database": f"rows deleted, file rebuilt from what it keeps, SQLite {database.sqlite_version()}",
             "secure_delete": database.secure_delete(),
             "checkpoint": None if folder.path is None else list(checkpoint),
@@ -108,6 +110,15 @@ def check_words(folder: Folder, points: Sequence[int], words: Sequence[str | Non
                     "actor or reason quotes what is to be erased, and would outlive it; nothing was erased. Say it "
                     "in other words"
                 )
+
+
+def _clear_index(folder: Folder) -> None:
+    """Overwrite codes and centres that remember the points; they are worked out anew."""
+    try:
+        if folder.index is not None:
+            folder.index.clear()
+    except OSError as error:
+        raise WriteFailed(f"the index could not be overwritten ({error}); the erase is pending") from error
 
 
 def _truncated(folder: Folder, timeout: float) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@
 # Rule: `reading` sees every entry committed before it began, by whichever process; `writing` starts from all of them.
 """The state of an open store, in memory, in step with its ledger."""
 
+import logging
 import os
 import threading
 import time
@@ -19,14 +20,17 @@ from fieldstore import metadata
 from fieldstore.columns import Columns
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
 from fieldstore.engine.field import Field
-from fieldstore.errors import ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
+from fieldstore.errors import FieldStoreError, ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
 from fieldstore.filters import Filter
+from fieldstore.kept import KeptField
 from fieldstore.ledger import Draft, Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
 
 _MEASURED_AT = (256, 4096)  # live points at which kappa measures itself
+
+_log = logging.getLogger("fieldstore")
 
 
 class Mirror:
@@ -37,10 +41,12 @@ class Mirror:
         self.closed = False
         self.facts = folder.database.facts()
         self.name = name
+        self._new = not self.facts["size"]
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._field: Field | None = None
-        self._size = -1  # entries of the ledger that memory follows
+        self._size = 0  # entries of the ledger that memory follows
+        self._kept = KeptField(folder, name)
         self._changes: int | None = None
         self._columns = Columns()
 
@@ -88,23 +94,50 @@ class Mirror:
 
     def _follow(self, database: Database) -> None:
         size, dim, kappa = self.facts["size"], self.facts["dim"], self.facts["kappa"]
+        begin, opening = time.monotonic(), self._field is None and not self._new
         if self._field is None:
-            self._field = Field(dim)
+            self._field, self._size = self._kept.load(self.facts) or (Field(dim), 0)
         if kappa is not None and kappa / MILLIONTHS != self._field.kappa:
             self._field.kappa = kappa / MILLIONTHS
         if size == self._size:
             return
-        touched = np.array(database.sums_since(max(self._size, 0)), np.int64).reshape(-1, 2)
+        touched = np.array(database.sums_since(self._size), np.int64).reshape(-1, 2)
         self._field.mount(self.folder.vectors(dim).rows(database.points()))
         self._field.reweight(touched[:, 0], touched[:, 1] / MILLIONTHS)
+        if opening:
+            self._kept.learned_again(self._field, time.monotonic() - begin)
         self._size = size
+
+    def keep(self) -> None:
+        """Save what the field learned, if it is much; inside `writing`."""
+        if self._field is not None:
+            self._kept.save(self._field, self.facts)
+
+    def unlearn(self, points: Sequence[int]) -> None:
+        """Take points whose content was destroyed out of what the field learned; the saved index was overwritten."""
+        self._kept.cleared()
+        if self._field is not None:
+            self._field.unlearn(points)
 
     def close(self) -> None:
         """Let go of the files; twice is harmless. After a fork the parent's files are left alone."""
         with self._lock:
             if not self.closed and os.getpid() == self._pid:
-                self.folder.close()
+                try:
+                    self._keep_at_last()
+                finally:
+                    self.closed = True
+                    self.folder.close()
             self.closed = True
+
+    def _keep_at_last(self) -> None:
+        """Save what was learned, unless another process is writing just now or something is broken."""
+        try:
+            if self._field is not None:
+                with self.writing(timeout=0.0):
+                    self.keep()
+        except (FieldStoreError, OSError) as error:
+            _log.info("the index of %s was not saved: %s", self.name, error)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from fieldstore.engine import field as field_module
-from fieldstore.engine import lanes, partition, scan
+from fieldstore.engine import lanes, partition, scan, threads
 from fieldstore.engine.field import Field
 from fieldstore.engine.instructions import dot
 from fieldstore.engine.partition import Partition
@@ -283,8 +283,8 @@ def test_a_filter_starves_nobody(large, part):
 def test_the_same_answers_from_one_thread_and_from_many(monkeypatch):
     rows = points_of(6, 9000, 256)
     answers = []
-    for threads in (1, 5):
-        monkeypatch.setattr(partition, "_cores", lambda threads=threads: threads)
+    for count in (1, 5):
+        monkeypatch.setattr(threads, "_cores", lambda count=count: count)
         field = Field(256)
         field.add(rows)
         assert field._arrays.partition is not None

@@ -7,13 +7,10 @@
 """Cells and one-bit codes over unit vectors."""
 
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +18,7 @@ from numpy.typing import NDArray
 
 from fieldstore.engine import lanes, scan
 from fieldstore.engine.arrays import with_room
+from fieldstore.engine.threads import spread
 
 _TURNS = 4  # signs and transforms in turn, of the rotation
 _PER_ROOT = 6.5  # cells for each square root of points
@@ -266,7 +264,7 @@ class Partition:
                 twice, cells[part],
             )  # fmt: skip
 
-        _spread(work, len(rows))
+        spread(work, len(rows))
         return cells
 
     def _put(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers, kappa: float) -> None:
@@ -302,7 +300,7 @@ class Partition:
                 parts.centres, parts.scales, parts.blocks, parts.floats, parts.numbers, self._behind,
             )  # fmt: skip
 
-        _spread(work, len(points))
+        spread(work, len(points))
 
     def _grow(self) -> None:
         """Half as many blocks again, all of them free."""
@@ -378,6 +376,10 @@ class Partition:
                 raise ValueError(f"{name} point outside of what is there")
         if min(len(parts.scales), len(parts.heads), scan.LANES * len(parts.centre_blocks)) < cells:
             raise ValueError("there are more centres than places for them")
+        chained = np.concatenate([parts.heads[:cells, 0], parts.following, parts.free])
+        chained = chained[chained >= 0]
+        if len(np.unique(chained)) < len(chained):
+            raise ValueError("a block belongs to two chains, or to one twice")
         if int(np.count_nonzero(held >= 0)) != int(parts.heads[:cells, 1].sum()):
             raise ValueError("lanes and their counts differ")
         with self._changing():
@@ -442,22 +444,5 @@ def _turns(dim: int) -> Rows:
     return (2 * drawn - 1).astype(np.float32)
 
 
-def _spread(work: Callable[[slice], Any], count: int) -> list[Any]:
-    """Do work on slices of count items, in as many threads as there are cores for us; results in order."""
-    threads = min(_cores(), -(-count // 512))
-    if threads <= 1:
-        return [work(slice(0, count))]
-    edges = np.linspace(0, count, threads + 1).round().astype(np.int64).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, [slice(a, b) for a, b in pairwise(edges)]))
-
-
 def _joined(work: Callable[[slice], Rows], count: int) -> Rows:
-    return np.concatenate(_spread(work, count))
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
+    return np.concatenate(spread(work, count))

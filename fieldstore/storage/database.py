@@ -268,6 +268,10 @@ class Database:
         """(point, net weight in millionths) of every point with an entry at or after a position."""
         return self._rows("SELECT point, weight FROM sums WHERE seq >= ?", (seq,))
 
+    def erased(self) -> list[int]:
+        """Every point whose content was destroyed, or is about to be."""
+        return [point for (point,) in self._rows("SELECT point FROM sums WHERE kind = ?", (int(Kind.ERASE),))]
+
     def sums(self) -> Iterator[tuple[bytes, Sum]]:
         """Where every point stands, in point order."""
         rows = self._rows("SELECT element, point, weight, seq, kind, last FROM sums ORDER BY point")

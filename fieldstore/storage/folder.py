@@ -12,12 +12,13 @@ from fieldstore.errors import NotAStore
 from fieldstore.storage.database import Database
 from fieldstore.storage.files import Files
 from fieldstore.storage.foreign import refuse_foreign
+from fieldstore.storage.index_file import IndexFile
 from fieldstore.storage.leftovers import Search, search_folder
 from fieldstore.storage.lock import WriterLock, refuse_network_folder
 from fieldstore.storage.vectors import VectorFile, VectorMemory, Vectors
 
-DATABASE, _VECTORS, _LOCK = "store.db", "vectors.f32", "lock"
-_OWN = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", _VECTORS, _LOCK}
+DATABASE, _VECTORS, _INDEX, _LOCK = "store.db", "vectors.f32", "index", "lock"
+_OWN = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", _VECTORS, _INDEX, _LOCK}
 
 
 class Folder:
@@ -28,6 +29,7 @@ class Folder:
 
     def __init__(self, path: Path | None, files: Files, timeout: float, facts: dict[str, Any] | None) -> None:
         self.path = path
+        self.index = None if path is None else IndexFile(files, path / _INDEX)
         self._files = files
         self._lock: WriterLock | None = None
         self._vectors: Vectors | None = None

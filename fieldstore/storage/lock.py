@@ -24,10 +24,17 @@ class WriterLock:
         self._path = path
         self._timeout = timeout
         self._file: int | None = None  # opened by the first write
+        self._is_held = False
 
     @contextmanager
     def held(self, timeout: float | None = None) -> Iterator[None]:
-        """Be the only writer; WriterBusy, naming the holder, after the time-out (by default the lock's own)."""
+        """Be the only writer; WriterBusy, naming the holder, after the time-out (by default the lock's own).
+
+        One thread at a time; whoever holds it already may ask again.
+        """
+        if self._is_held:
+            yield
+            return
         timeout = self._timeout if timeout is None else timeout
         if self._file is None:
             self._file = self._files.open(self._path)
@@ -39,10 +46,12 @@ class WriterLock:
                     f"{timeout:g} s; nothing was changed. Try again, or open with a longer timeout"
                 )
             time.sleep(_POLL)
+        self._is_held = True
         try:
             self._files.write(self._file, memoryview(f"{os.getpid():<20}\n".encode()), 0)
             yield
         finally:
+            self._is_held = False
             self._files.unlock(self._file)
 
     def _holder(self, file: int) -> str:

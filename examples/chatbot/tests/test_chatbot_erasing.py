@@ -57,8 +57,7 @@ def test_a_certificate_says_where_the_same_words_still_stand(play, table, named)
     table.write("copy.txt", (table.folder / "guest.md").read_text())
     text = play("/erase guest.md", "y", "n").text
     assert "searched for leftovers: 0 found in " in text
-    alike = {"langchain": 1, "llamaindex": 3}[named]  # LlamaIndex puts words of its own into every node
-    assert f"the same words still stand in other passages, which were not erased: {alike}" in text
+    assert "the same words still stand in other passages, which were not erased: 1" in text
 
 
 def test_a_certificate_that_could_not_search_says_so(play):

@@ -1,0 +1,34 @@
+# Python threads over compiled loops, which let go of the interpreter while they run.
+#
+# Rule: what is done for an item never depends on the slice it came in, so results are the same on any number of cores.
+"""Work spread over the cores."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+_Done = TypeVar("_Done")
+
+
+def spread(work: Callable[[slice], _Done], count: int, least: int = 512) -> list[_Done]:
+    """Do work on slices of count items, in as many threads as there are cores for us; results in order.
+
+    least: items that a further thread is worth its while for.
+    """
+    threads = min(_cores(), -(-count // least))
+    if threads <= 1:
+        return [work(slice(0, count))]
+    edges = np.linspace(0, count, threads + 1).round().astype(np.int64).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, [slice(a, b) for a, b in pairwise(edges)]))
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
