@@ -23,7 +23,7 @@ from fieldstore.storage.leftovers import Search, holders
 _SHORTEST = 16  # bytes: less is found by chance
 _PIECE, _STRIDE = 32, 64
 _VECTOR_PIECE, _VECTOR_PIECES = 64, 4
-_ONE_LINE = 128  # bytes: a value of metadata up to here is looked for whole, as a path that many begin like
+_ONE_LINE = 128  # bytes: an id or value of metadata up to here tells as a whole, as a path that many begin like
 
 
 def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remembered: dict[bytes, bool]) -> Certificate:
@@ -127,8 +127,8 @@ def _truncated(folder: Folder, timeout: float) -> tuple[int, int, int]:
 def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[bytes, bool], int]:
     """Byte runs of these points' content, and how many values were too short to be looked for.
 
-    Each with whether it tells: whether a record that also holds it says the same. All of them do but runs of metadata
-    cut anywhere, which may be keys and brackets alone.
+    Each with whether it tells: whether a record that also holds it says the same. All of them do but runs of ids and
+    metadata cut anywhere, which may be keys and brackets alone, or a folder that many paths begin with.
     """
     rows = folder.vectors(dim).rows(folder.database.points())
     telling: set[bytes] = set()
@@ -142,10 +142,10 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[byte
         if content is None:  # deleted before an interruption
             continue
         telling.add(content.salt)
-        telling |= _said_in(content.metadata)
+        telling |= _whole_or_pieces(content.id.encode()) | _said_in(content.metadata)
         declared = folder.database.filter_values.of(point)
-        told = [(value, telling) for value in (content.id, content.text or "", *declared)]
-        for value, needles in (*told, (content.metadata, plain)):
+        lines = [(value, plain) for value in (content.id, content.metadata, *declared)]
+        for value, needles in ((content.text or "", telling), *lines):
             data = value.encode()
             pieces = _pieces(data)
             skipped += bool(data) and not any(len(piece) >= _SHORTEST for piece in pieces)
@@ -157,6 +157,10 @@ def _pieces(data: bytes) -> set[bytes]:
     return {_varied(data[i : i + _PIECE]) for i in range(0, len(data), _STRIDE)}
 
 
+def _whole_or_pieces(data: bytes) -> set[bytes]:
+    return {_varied(data)} if len(data) <= _ONE_LINE else _pieces(data)
+
+
 def _said_in(metadata: str) -> set[bytes]:
     """What metadata says, as its bytes stand there: its strings, also of JSON kept in one; no names of keys."""
     names: set[str] = set()
@@ -165,7 +169,7 @@ def _said_in(metadata: str) -> set[bytes]:
     said: set[bytes] = set()
     for value, data in values:
         if value not in names:
-            said |= {_varied(data)} if len(data) <= _ONE_LINE else _pieces(data)
+            said |= _whole_or_pieces(data)
     return said
 
 

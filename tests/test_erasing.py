@@ -126,6 +126,20 @@ def test_metadata_of_the_same_form_is_not_taken_for_the_same_words(tmp_path):
     assert also_in(tmp_path / "s", form(0), [form(i) for i in range(1, 9)]) == 0
 
 
+def test_paths_that_begin_alike_are_not_taken_for_the_same_words(tmp_path):
+    paths = [f"letters/of/the/year/twenty-twenty-five/{i}.txt" for i in range(9)]
+    with FieldStore(tmp_path / "s", filter_keys=["file"]) as store:
+        store.add(embed(paths), ids=paths, metadatas=[{"file": path} for path in paths])
+        assert store.erase(paths[0]).body["scan"]["also_in_other_records"] == 0
+
+
+@pytest.mark.parametrize("id", ["letters/of/the/year/1.txt", "letters/of/the/year/twenty-twenty-five/" + 100 * "1"])
+def test_an_id_that_another_record_also_holds_is_named(tmp_path, id):
+    with FieldStore(tmp_path / "s") as store:
+        store.add(embed(["one", "two", "three"]), ids=[id, "2", "3"], metadatas=[{}, {"next": id}, {"next": "2"}])
+        assert store.erase(id).body["scan"]["also_in_other_records"] == 1
+
+
 @pytest.mark.parametrize(
     "saying",
     [
