@@ -133,6 +133,16 @@ def test_paths_that_begin_alike_are_not_taken_for_the_same_words(tmp_path):
         assert store.erase(paths[0]).body["scan"]["also_in_other_records"] == 0
 
 
+def test_an_ending_that_happens_to_be_alike_is_not_taken_for_the_same_words(tmp_path):
+    texts = [
+        "The key of the shed on the northern shore hangs there beside the steering wheel.",
+        "Ask for the lamp that Hobart mended; its switch is beside the steering wheel.",
+    ]
+    with FieldStore(tmp_path / "s") as store:
+        store.add(embed(texts), texts=texts, ids=["1", "2"])
+        assert store.erase("1").body["scan"]["also_in_other_records"] == 0
+
+
 @pytest.mark.parametrize("id", ["letters/of/the/year/1.txt", "letters/of/the/year/twenty-twenty-five/" + 100 * "1"])
 def test_an_id_that_another_record_also_holds_is_named(tmp_path, id):
     with FieldStore(tmp_path / "s") as store:

@@ -53,12 +53,11 @@ def test_erase_without_a_name_asks_for_one_when_nothing_is_pending(play):
     assert "/erase needs the name or number of a source" in play("/erase").text
 
 
-def test_a_certificate_says_where_the_same_words_still_stand(play, table, named):
+def test_a_certificate_says_where_the_same_words_still_stand(play, table):
     table.write("copy.txt", (table.folder / "guest.md").read_text())
     text = play("/erase guest.md", "y", "n").text
     assert "searched for leftovers: 0 found in " in text
-    alike = {"langchain": 1, "llamaindex": 3}[named]  # LlamaIndex puts words of its own into every node
-    assert f"the same words still stand in other passages, which were not erased: {alike}" in text
+    assert "the same words still stand in other passages, which were not erased: 1" in text
 
 
 def test_a_certificate_that_could_not_search_says_so(play):
