@@ -142,14 +142,15 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[byte
         if content is None:  # deleted before an interruption
             continue
         telling.add(content.salt)
-        telling |= _whole_or_pieces(content.id.encode()) | _said_in(content.metadata)
-        declared = folder.database.filter_values.of(point)
-        lines = [(value, plain) for value in (content.id, content.metadata, *declared)]
-        for value, needles in ((content.text or "", telling), *lines):
-            data = value.encode()
-            pieces = _pieces(data)
-            skipped += bool(data) and not any(len(piece) >= _SHORTEST for piece in pieces)
-            needles |= pieces
+        telling |= _said_in(content.metadata)
+        for said in _forms(content.id):
+            telling |= _whole_or_pieces(said)
+        for said in _forms(content.text or ""):
+            telling |= _pieces(said)
+        for value in (content.id, content.text or "", content.metadata, *folder.database.filter_values.of(point)):
+            pieces = _pieces(value.encode())
+            skipped += bool(value) and not any(len(piece) >= _SHORTEST for piece in pieces)
+            plain |= pieces
     return {needle: needle in telling for needle in sorted(telling | plain) if len(needle) >= _SHORTEST}, skipped
 
 
@@ -163,34 +164,35 @@ def _whole_or_pieces(data: bytes) -> set[bytes]:
     return {_varied(data)} if len(data) <= _ONE_LINE else _pieces(data)
 
 
+def _forms(value: str) -> list[bytes]:
+    """A string as its bytes stand alone, in JSON, and in JSON that is kept in JSON: each time more of it escaped."""
+    forms = [value]
+    for _ in range(2):
+        forms.append(json.dumps(forms[-1], ensure_ascii=False)[1:-1])
+    return [form.encode(errors="surrogatepass") for form in forms]
+
+
 def _said_in(metadata: str) -> set[bytes]:
-    """What metadata says, as its bytes stand there: its strings, also of JSON kept in one; no names of keys."""
+    """What metadata says: its strings, also of JSON kept in one; no names of keys."""
     names: set[str] = set()
-    values: set[tuple[str, bytes]] = set()
-    _take_apart(json.loads(metadata), 1, names, values)
-    said: set[bytes] = set()
-    for value, data in values:
-        if value not in names:
-            said |= _whole_or_pieces(data)
-    return said
+    values: set[str] = set()
+    _take_apart(json.loads(metadata), True, names, values)
+    return {run for value in values - names for form in _forms(value) for run in _whole_or_pieces(form)}
 
 
-def _take_apart(part: Any, quotings: int, names: set[str], values: set[tuple[str, bytes]]) -> None:
-    """Add the names of keys, and the strings with their bytes after so many quotings."""
+def _take_apart(part: Any, further: bool, names: set[str], values: set[str]) -> None:
+    """Add the names of keys, and the strings; further: of a string that is JSON, what that says."""
     if isinstance(part, dict):
         names.update(part)
         for inner in part.values():
-            _take_apart(inner, quotings, names, values)
+            _take_apart(inner, further, names, values)
     elif isinstance(part, list):
         for inner in part:
-            _take_apart(inner, quotings, names, values)
-    elif isinstance(part, str) and quotings == 1 and (inner := _json_in(part)) is not None:
-        _take_apart(inner, 2, names, values)
+            _take_apart(inner, further, names, values)
+    elif isinstance(part, str) and further and (inner := _json_in(part)) is not None:
+        _take_apart(inner, False, names, values)
     elif isinstance(part, str):
-        stands = part
-        for _ in range(quotings):
-            stands = json.dumps(stands, ensure_ascii=False)[1:-1]
-        values.add((part, stands.encode(errors="surrogatepass")))
+        values.add(part)
 
 
 def _json_in(text: str) -> Any:

@@ -164,6 +164,15 @@ def test_words_of_the_metadata_that_another_record_also_holds_are_named(tmp_path
     assert also_in(tmp_path / "s", {"first": "one"} | saying(words), others) == 1
 
 
+@pytest.mark.parametrize("around", [lambda words: {"window": words}, lambda words: {"in_json": json.dumps([words])}])
+def test_lines_that_another_record_quotes_in_its_metadata_are_named(tmp_path, around):
+    lines = 'Mrs Vanterpool:\n"no nuts",\n"no hazel",\n"no figs",\n"none".'
+    with FieldStore(tmp_path / "s") as store:
+        texts, metadatas = [lines, "two", "three"], [{}, around(f"one\n{lines}\nthree"), {"window": "four"}]
+        store.add(embed(texts), texts=texts, metadatas=metadatas, ids=["1", "2", "3"])
+        assert store.erase("1").body["scan"]["also_in_other_records"] == 1
+
+
 def test_a_long_value_of_the_metadata_is_found_where_only_a_part_of_it_stands(tmp_path):
     assert also_in(tmp_path / "s", {"note": SECRET}, [{"note": SECRET[:400]}, {"note": "of no matter whatsoever"}]) == 1
 
