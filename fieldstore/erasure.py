@@ -23,7 +23,7 @@ from fieldstore.storage.leftovers import Search, holders
 _SHORTEST = 16  # bytes: less is found by chance
 _PIECE, _STRIDE = 32, 64
 _VECTOR_PIECE, _VECTOR_PIECES = 64, 4
-_ONE_LINE = 128  # bytes: a value of metadata up to here is looked for whole, as a path that many begin like
+_ONE_LINE = 128  # bytes: an id or value of metadata up to here tells as a whole, as a path that many begin like
 
 
 def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remembered: dict[bytes, bool]) -> Certificate:
@@ -138,8 +138,8 @@ def _truncated(folder: Folder, timeout: float) -> tuple[int, int, int]:
 def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[bytes, bool], int]:
     """Byte runs of these points' content, and how many values were too short to be looked for.
 
-    Each with whether it tells: whether a record that also holds it says the same. All of them do but runs of metadata
-    cut anywhere, which may be keys and brackets alone.
+    Each with whether it tells: whether a record that also holds it says the same. All of them do but runs of ids and
+    metadata cut anywhere, which may be keys and brackets alone, or a folder that many paths begin with.
     """
     rows = folder.vectors(dim).rows(folder.database.points())
     telling: set[bytes] = set()
@@ -154,48 +154,56 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[byte
             continue
         telling.add(content.salt)
         telling |= _said_in(content.metadata)
-        declared = folder.database.filter_values.of(point)
-        told = [(value, telling) for value in (content.id, content.text or "", *declared)]
-        for value, needles in (*told, (content.metadata, plain)):
-            data = value.encode()
-            pieces = _pieces(data)
-            skipped += bool(data) and not any(len(piece) >= _SHORTEST for piece in pieces)
-            needles |= pieces
+        for said in _forms(content.id):
+            telling |= _whole_or_pieces(said)
+        for said in _forms(content.text or ""):
+            telling |= _pieces(said)
+        for value in (content.id, content.text or "", content.metadata, *folder.database.filter_values.of(point)):
+            pieces = _pieces(value.encode())
+            skipped += bool(value) and not any(len(piece) >= _SHORTEST for piece in pieces)
+            plain |= pieces
     return {needle: needle in telling for needle in sorted(telling | plain) if len(needle) >= _SHORTEST}, skipped
 
 
 def _pieces(data: bytes) -> set[bytes]:
-    return {_varied(data[i : i + _PIECE]) for i in range(0, len(data), _STRIDE)}
+    """Its runs; the last one begins early enough to be whole, since a short ending stands elsewhere by chance."""
+    starts = (min(i, max(0, len(data) - _PIECE)) for i in range(0, len(data), _STRIDE))
+    return {_varied(data[i : i + _PIECE]) for i in starts}
+
+
+def _whole_or_pieces(data: bytes) -> set[bytes]:
+    return {_varied(data)} if len(data) <= _ONE_LINE else _pieces(data)
+
+
+def _forms(value: str) -> list[bytes]:
+    """A string as its bytes stand alone, in JSON, and in JSON that is kept in JSON: each time more of it escaped."""
+    forms = [value]
+    for _ in range(2):
+        forms.append(json.dumps(forms[-1], ensure_ascii=False)[1:-1])
+    return [form.encode(errors="surrogatepass") for form in forms]
 
 
 def _said_in(metadata: str) -> set[bytes]:
-    """What metadata says, as its bytes stand there: its strings, also of JSON kept in one; no names of keys."""
+    """What metadata says: its strings, also of JSON kept in one; no names of keys."""
     names: set[str] = set()
-    values: set[tuple[str, bytes]] = set()
-    _take_apart(json.loads(metadata), 1, names, values)
-    said: set[bytes] = set()
-    for value, data in values:
-        if value not in names:
-            said |= {_varied(data)} if len(data) <= _ONE_LINE else _pieces(data)
-    return said
+    values: set[str] = set()
+    _take_apart(json.loads(metadata), True, names, values)
+    return {run for value in values - names for form in _forms(value) for run in _whole_or_pieces(form)}
 
 
-def _take_apart(part: Any, quotings: int, names: set[str], values: set[tuple[str, bytes]]) -> None:
-    """Add the names of keys, and the strings with their bytes after so many quotings."""
+def _take_apart(part: Any, further: bool, names: set[str], values: set[str]) -> None:
+    """Add the names of keys, and the strings; further: of a string that is JSON, what that says."""
     if isinstance(part, dict):
         names.update(part)
         for inner in part.values():
-            _take_apart(inner, quotings, names, values)
+            _take_apart(inner, further, names, values)
     elif isinstance(part, list):
         for inner in part:
-            _take_apart(inner, quotings, names, values)
-    elif isinstance(part, str) and quotings == 1 and (inner := _json_in(part)) is not None:
-        _take_apart(inner, 2, names, values)
+            _take_apart(inner, further, names, values)
+    elif isinstance(part, str) and further and (inner := _json_in(part)) is not None:
+        _take_apart(inner, False, names, values)
     elif isinstance(part, str):
-        stands = part
-        for _ in range(quotings):
-            stands = json.dumps(stands, ensure_ascii=False)[1:-1]
-        values.add((part, stands.encode(errors="surrogatepass")))
+        values.add(part)
 
 
 def _json_in(text: str) -> Any:

@@ -126,6 +126,30 @@ def test_metadata_of_the_same_form_is_not_taken_for_the_same_words(tmp_path):
     assert also_in(tmp_path / "s", form(0), [form(i) for i in range(1, 9)]) == 0
 
 
+def test_paths_that_begin_alike_are_not_taken_for_the_same_words(tmp_path):
+    paths = [f"letters/of/the/year/twenty-twenty-five/{i}.txt" for i in range(9)]
+    with FieldStore(tmp_path / "s", filter_keys=["file"]) as store:
+        store.add(embed(paths), ids=paths, metadatas=[{"file": path} for path in paths])
+        assert store.erase(paths[0]).body["scan"]["also_in_other_records"] == 0
+
+
+def test_an_ending_that_happens_to_be_alike_is_not_taken_for_the_same_words(tmp_path):
+    texts = [
+        "The key of the shed on the northern shore hangs there beside the steering wheel.",
+        "Ask for the lamp that Hobart mended; its switch is beside the steering wheel.",
+    ]
+    with FieldStore(tmp_path / "s") as store:
+        store.add(embed(texts), texts=texts, ids=["1", "2"])
+        assert store.erase("1").body["scan"]["also_in_other_records"] == 0
+
+
+@pytest.mark.parametrize("id", ["letters/of/the/year/1.txt", "letters/of/the/year/twenty-twenty-five/" + 100 * "1"])
+def test_an_id_that_another_record_also_holds_is_named(tmp_path, id):
+    with FieldStore(tmp_path / "s") as store:
+        store.add(embed(["one", "two", "three"]), ids=[id, "2", "3"], metadatas=[{}, {"next": id}, {"next": "2"}])
+        assert store.erase(id).body["scan"]["also_in_other_records"] == 1
+
+
 @pytest.mark.parametrize(
     "saying",
     [
@@ -138,6 +162,15 @@ def test_metadata_of_the_same_form_is_not_taken_for_the_same_words(tmp_path):
 def test_words_of_the_metadata_that_another_record_also_holds_are_named(tmp_path, saying, words):
     others = [{"note": "of no matter whatsoever"}, {"other": 1} | saying(words)]
     assert also_in(tmp_path / "s", {"first": "one"} | saying(words), others) == 1
+
+
+@pytest.mark.parametrize("around", [lambda words: {"window": words}, lambda words: {"in_json": json.dumps([words])}])
+def test_lines_that_another_record_quotes_in_its_metadata_are_named(tmp_path, around):
+    lines = 'Mrs Vanterpool:\n"no nuts",\n"no hazel",\n"no figs",\n"none".'
+    with FieldStore(tmp_path / "s") as store:
+        texts, metadatas = [lines, "two", "three"], [{}, around(f"one\n{lines}\nthree"), {"window": "four"}]
+        store.add(embed(texts), texts=texts, metadatas=metadatas, ids=["1", "2", "3"])
+        assert store.erase("1").body["scan"]["also_in_other_records"] == 1
 
 
 def test_a_long_value_of_the_metadata_is_found_where_only_a_part_of_it_stands(tmp_path):

@@ -185,6 +185,16 @@ def test_values_that_escaped_the_erase_are_found_and_stop_the_certificate(tmp_pa
     assert holds_secret(tmp_path / "s") == set()
 
 
+def test_a_number_that_escaped_the_erase_is_found_too(tmp_path, rng):
+    with FieldStore(tmp_path / "s", filter_keys=["account"]) as store:
+        store.add(rng.normal(size=(2, DIM)), ids=["a", "b"], metadatas=[{"account": 4929123456781234}, {"account": 1}])
+        connection = apsw.Connection(str(tmp_path / "s" / "store.db"))
+        connection.execute("DROP TRIGGER filter_values_gone")
+        connection.close()
+        with pytest.raises(LeftoversFound, match=r"store\.db"):
+            store.erase("a")
+
+
 def test_a_value_that_others_share_is_theirs_and_no_leftover(tmp_path, rng):
     with FieldStore(tmp_path / "s", filter_keys=["source"]) as store:
         store.add(rng.normal(size=(9, DIM)), ids=list("abcdefghi"), metadatas=[{"source": "a/shared/document.pdf"}] * 9)

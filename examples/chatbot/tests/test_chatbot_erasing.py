@@ -53,7 +53,7 @@ def test_erase_without_a_name_asks_for_one_when_nothing_is_pending(play):
     assert "/erase needs the name or number of a source" in play("/erase").text
 
 
-def test_a_certificate_says_where_the_same_words_still_stand(play, table, named):
+def test_a_certificate_says_where_the_same_words_still_stand(play, table):
     table.write("copy.txt", (table.folder / "guest.md").read_text())
     text = play("/erase guest.md", "y", "n").text
     assert "searched for leftovers: 0 found in " in text

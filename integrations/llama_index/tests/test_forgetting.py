@@ -219,11 +219,11 @@ def test_a_certificate_names_only_nodes_that_say_the_same(tmp_path: Path, copies
     words = "Mrs Vanterpool of 14 Larkspur Lane is allergic to hazelnuts."
     texts = [words, *(f"A letter about matter number {i}, of no interest to anybody else." for i in range(9))]
     texts += copies * [f"She wrote: {words}"]
-    hidden = ["last_modified_date", "file_type", "name_of_the_folder"]
+    hidden = ["last_modified_date", "file_type", "name_of_the_folder", "last_accessed_date"]  # the last one is absent
     documents = [
         Document(
             text=text,
-            id_=f"letters/{i}",
+            id_=f"letters/of/the/year/twenty-twenty-five/{i}",
             metadata={
                 "file_path": f"letters/of/the/year/twenty-twenty-five/letter-{i}.txt",
                 "file_type": "text/plain",
@@ -238,7 +238,7 @@ def test_a_certificate_names_only_nodes_that_say_the_same(tmp_path: Path, copies
     with FieldVectorStore(tmp_path / "s") as store:
         context = StorageContext.from_defaults(vector_store=store)
         VectorStoreIndex.from_documents(documents, storage_context=context)
-        scan = store.erase("letters/0").body["scan"]
+        scan = store.erase("letters/of/the/year/twenty-twenty-five/0").body["scan"]
     assert (scan["leftovers"], scan["also_in_other_records"]) == (0, copies)
 
 

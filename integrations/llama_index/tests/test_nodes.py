@@ -124,6 +124,14 @@ def test_a_document_comes_back_as_a_text_node_with_everything_it_had(empty: Fiel
     assert found.excluded_llm_metadata_keys == ["n"]
 
 
+def test_keys_are_excluded_in_the_order_they_were_given(empty: FieldVectorStore) -> None:
+    hidden = ["z", "a", "m", "not there"]
+    empty.add([node("1", z=1, a=2, m=3).model_copy(update={"excluded_embed_metadata_keys": hidden})])
+    [found] = empty.get_nodes()
+    assert isinstance(found, TextNode)
+    assert (found.excluded_embed_metadata_keys, found.excluded_llm_metadata_keys) == (hidden, [])
+
+
 def test_what_comes_out_shares_nothing_with_the_store(empty: FieldVectorStore) -> None:
     empty.add([node("1", tags=["a"])])
     empty.get_nodes()[0].metadata["tags"].append("b")
@@ -195,6 +203,8 @@ def test_a_weight_counts_as_so_many_copies(empty: FieldVectorStore) -> None:
         (TextNode(id_="w", text=FOX, embedding=[1.0, 2.0]), "length"),
         (TextNode(id_="w", text=FOX, embedding=[0.0] * 64), "direction|zero|length"),
         (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"_node": 1}), "_node"),
+        (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"_node.id": "1"}), "_node.id"),
+        (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"_node.source": "animals"}), "_node.source"),
         (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"x": 2**60}), "2\\*\\*53"),
         (TextNode(id_="1", text=FOX, embedding=embed(FOX)), "twice"),
     ],

@@ -43,6 +43,10 @@ _PLAIN: dict[str, Any] = {
     "text_template": "{metadata_str}\n\n{content}",
 }
 
+# Lists of keys, stored as the keys of a dict: readers commonly name some that no metadata has, and an erase takes a
+# string for something that is said, a key for none.
+_NAMES = ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys")
+
 _WHOLE = Node.class_name()  # its text carries more than the text: a MIME type, a path
 
 
@@ -59,7 +63,7 @@ def columns(nodes: Iterable[BaseNode]) -> Columns:
     """Nodes with embeddings, as columns of records.
 
     Raises:
-        ValueError: a node has no embedding, or metadata of the name "_node"; nothing was added.
+        ValueError: a node has no embedding, or metadata of a name that is ours; nothing was added.
     """
     batch = list(nodes)  # once: a generator is empty the second time
     return Columns(
@@ -71,12 +75,14 @@ def columns(nodes: Iterable[BaseNode]) -> Columns:
 
 
 def _metadata(node: BaseNode) -> dict[str, Any]:
-    if NODE in node.metadata:
-        raise ValueError(f"node {node.node_id!r} has metadata named {NODE!r}, the adapter's own; nothing was added")
+    for name in (NODE, ID, SOURCE):  # a key that itself holds a dot would be found before what lies below "_node"
+        if name in node.metadata:
+            raise ValueError(f"node {node.node_id!r} has metadata named {name!r}, the adapter's own; nothing was added")
     kind = node.class_name()
     fields = json.loads(node_to_metadata_dict(node, remove_text=kind != _WHOLE)["_node_content"])
     metadata: dict[str, Any] = dict(fields["metadata"])
     own = {name: value for name, value in fields.items() if name not in _PLAIN or value != _PLAIN[name]}
+    own |= {name: dict.fromkeys(own[name]) for name in _NAMES if name in own}
     metadata[NODE] = {
         "id": node.node_id,
         "source": node.ref_doc_id or node.node_id,
@@ -97,7 +103,9 @@ def to_node(record: Record | Hit) -> BaseNode:
         node: BaseNode = TextNode(id_=record.id, text=record.text or "", metadata=metadata)
     else:
         text = None if packed["type"] == _WHOLE else record.text or ""
-        content = json.dumps(_PLAIN | json.loads(packed["content"]))
+        fields = _PLAIN | json.loads(packed["content"])
+        fields |= {name: list(fields[name]) for name in _NAMES}
+        content = json.dumps(fields)
         node = metadata_dict_to_node({"_node_type": packed["type"], "_node_content": content}, text)
         if node.metadata != metadata:  # it was updated in the store; else its keys are in the order the user gave them
             node.metadata = metadata
