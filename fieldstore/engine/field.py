@@ -39,6 +39,7 @@ _DEEPER = 0.15  # how much farther to look for each doubling of what is wanted, 
 _SMOOTH_POOL = 50  # candidates of a nearest query; smoothing reorders them
 _NO_MASK = np.empty(0, np.bool_)
 _NO_GROUPS = np.empty(0, np.int64)
+_EMPTY: tuple[Any, Any, Any, Any] = np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32), np.empty(0)
 
 _log = logging.getLogger("fieldstore")
 
@@ -162,7 +163,7 @@ class Field:
         arrays.weights[before:count] = 0.0
         arrays.offsets = with_room(arrays.offsets, count)
         arrays.offsets[before:count] = -np.inf
-        arrays.points = points  # last: a query in another thread never sees more points than weights
+        arrays.points = sealed(points)  # last: a query in another thread never sees more points than weights
 
     def reweight(self, points: ArrayLike, weights: ArrayLike) -> None:
         """Set the net weights of points: numbers (m,), weights (m,) or one for all, finite, in copies.
@@ -251,20 +252,16 @@ class Field:
         farther. Scores are exact.
         Raises ValueError for k < 1, an effort that is not positive and finite, or a bad query.
         """
-        effort = checked_effort(effort)
-        chosen, scores, cosines = self._candidates(
-            self._query(query), checked_k(k), _SMOOTH_POOL, allowed, exact, effort
-        )
-        shares = _shares(scores, self.kappa)
+        effort, k = checked_effort(effort), checked_k(k)
+        chosen, scores, cosines = self._candidates(self._query(query), k, _SMOOTH_POOL, allowed, exact, effort)
+        shares = loops.shares(scores, self.kappa)
         if smooth:
             head = slice(0, _SMOOTH_POOL)
-            scores[head] = loops.smoothed(scores[head], loops.gram(self.points, chosen[head]), self.kappa)
-            order = np.concatenate(
-                [np.argsort(-scores[head], kind="stable"), np.arange(_SMOOTH_POOL, len(scores))]
-            ).astype(np.int64)[:k]
-        else:
-            order = np.arange(min(k, len(scores)))
-        return Ranking(chosen[order], scores[order], cosines[order], shares[order], [])
+            scores[head] = loops.smoothed(self._rows(), chosen[head], scores[head], self.kappa)
+            order = np.argsort(-scores[head], kind="stable")
+            for column in (chosen, scores, cosines, shares):
+                column[head] = column[order]
+        return Ranking(chosen[:k], scores[:k], cosines[:k], shares[:k], [])
 
     def attractors(
         self,
@@ -284,27 +281,22 @@ class Field:
         member. Fewer than k are returned when the best 100 candidates (3k if more) hold no more.
         exact, effort: as in `nearest`. Raises ValueError for k < 1, a bad query, or groups of another length.
         """
-        checked_groups = None if groups is None else self._groups(groups)
+        checked_groups = _NO_GROUPS if groups is None else self._groups(groups)
         reach = self.tau if reach is None else checked_reach(reach)
-        effort = checked_effort(effort)
-        chosen, scores, cosines = self._candidates(self._query(query), checked_k(k), _POOL, allowed, exact, effort)
-        shares = _shares(scores, self.kappa)
-        between = loops.gram(self.points, chosen)
-        related = _NO_GROUPS if checked_groups is None else checked_groups[chosen]
-        owner = loops.absorb(between, related, reach - ROUNDING)
-        shown = np.flatnonzero(owner == np.arange(len(owner)))
-        values = scores[shown]
-        if len(shown) >= 4:
-            values = loops.smoothed(values, np.ascontiguousarray(between[np.ix_(shown, shown)]), self.kappa)
-        order = np.argsort(-values, kind="stable")[:k]
-        groups_of = [np.flatnonzero(owner == i) for i in shown[order]]
-        return Ranking(
-            chosen[shown[order]],
-            values[order],
-            cosines[shown[order]],
-            np.array([shares[group].sum() for group in groups_of]),
-            [Ranking(chosen[g], scores[g], cosines[g], shares[g], []) for g in (group[1:] for group in groups_of)],
+        effort, k = checked_effort(effort), checked_k(k)
+        found = self._candidates(self._query(query), k, _POOL, allowed, exact, effort)
+        *shown, points, scores, cosines, shares, ends = loops.attract(
+            self._rows(), *found, checked_groups, reach - ROUNDING, self.kappa, k
         )
+        members, start = [], 0
+        for end in ends.tolist():
+            if start == end:  # nearly always, so the same empty arrays for all
+                members.append(Ranking(*_EMPTY, []))
+            else:
+                here = slice(start, end)
+                members.append(Ranking(points[here], scores[here], cosines[here], shares[here], []))
+            start = end
+        return Ranking(shown[0], shown[1], shown[2], shown[3], members)
 
     def remaining(self, point: int, k: int = 10, *, allowed: NDArray[np.bool_] | None = None) -> tuple[float, Ranking]:
         """What all other points say at this one's place, at the narrow bandwidth 2.5 kappa, and the k who say most.
@@ -334,23 +326,22 @@ class Field:
 
         From a flat scan of all points, or from those that the partition finds near, scored exactly.
         """
+        found: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]
         mask = _NO_MASK if allowed is None else np.ascontiguousarray(allowed, np.bool_)
         if allowed is not None and mask.shape != (len(self),):
             raise ValueError(f"the mask has {mask.shape} items, this field has {len(self)} points")
         _announce_compiling()
-        points, offsets = self.points, self._arrays.offsets
+        points, offsets = self._rows(), self._arrays.offsets
         pool = min(max(least, 3 * k), len(points))
         if pool == 0:
             return np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32)
         near, enough = (None, 0) if exact else self._near(query, k, pool, mask, effort)
         if near is not None:
-            found: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]
             found = loops.ranked(query, points, offsets, near, pool)
             if len(found[0]) >= enough:
                 return found
-        chosen, scores, cosines = loops.best(query, points, offsets, mask, pool)
-        order = np.lexsort((chosen, -scores))
-        return chosen[order], scores[order], cosines[order]
+        found = loops.best(query, points, offsets, mask, pool)
+        return found
 
     def _near(
         self, query: FloatRows, k: int, pool: int, mask: NDArray[np.bool_], effort: float
@@ -450,6 +441,11 @@ class Field:
         )
         return parts
 
+    def _rows(self) -> FloatRows:
+        """What `points` gives, without making an array where none is needed."""
+        points = self._arrays.points
+        return points if self._count is None else points[: self._count]
+
     def _check_changeable(self) -> None:
         if self._count is not None:
             raise ValueError("this is a view of a field; nothing was changed. Change the field it was taken from")
@@ -503,7 +499,7 @@ class Field:
 class _Arrays:
     """What a field and its views share. The arrays may be longer than the field: they double when they are full.
 
-    points (n, dim) float32, as mounted; rows: of a field that was added to, the array that points is the first n of.
+    points (n, dim) float32, as mounted, read-only; rows: of a field that was added to, the array they begin.
     weights (>= n,) float64; offsets (>= n,) float64: ln(effective weight) / kappa, -inf for points that never answer.
     repelled: a weight was negative once. partition: the points that may answer, in cells; None while they are few.
     """
@@ -513,7 +509,7 @@ class _Arrays:
     def __init__(self, dim: int, kappa: float) -> None:
         self.kappa = kappa
         self.rows: FloatRows = np.empty((0, dim), np.float32)
-        self.points = self.rows
+        self.points = sealed(self.rows)
         self.weights = np.empty(0)
         self.offsets = np.empty(0)
         self.partition: Partition | None = None
@@ -527,14 +523,6 @@ def _log_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _kernel(cosines: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:
     return np.exp(kappa * (cosines - 1.0))  # exp(-inf) = 0 where no point is weighted
-
-
-def _shares(scores: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:
-    if not len(scores):
-        return scores.copy()
-    contributions = np.exp(kappa * (scores - scores.max()))
-    shares: NDArray[np.float64] = contributions / contributions.sum()
-    return shares
 
 
 @functools.cache

@@ -91,6 +91,63 @@ def dot(typing: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def sixteen_dots(typing: Any, points: Any, rows: Any, others: Any, found: Any) -> Any:
+    """Products of four rows of points with four others, into found (4, 4); all contiguous.
+
+    points (n, d);  rows, others (4,) int64: numbers of points;  found: in the type of points. A number loaded is used
+    four times, and sums are folded together: less than half the work of sixteen `dot`s. Each has one sum only, of
+    lanes as in `dot`: the last bits may be others, but they are the same for a pair wherever it stands.
+    """
+    side = range(4)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = context.get_value_type(points.dtype)
+        vector = ir.VectorType(kind, _LANES)
+        points_view, rows_view, others_view, found_view = (
+            context.make_array(array)(context, builder, argument)
+            for array, argument in zip(signature.args, arguments, strict=True)
+        )
+        length = cgutils.unpack_tuple(builder, points_view.shape)[1]
+
+        def row(numbers: Any, i: int) -> Any:
+            number = builder.load(builder.gep(numbers.data, [_word(i)]))
+            return builder.gep(points_view.data, [builder.mul(number, length)])
+
+        left, right = ([row(numbers, i) for i in side] for numbers in (rows_view, others_view))
+
+        def nothing(width: ir.Type) -> list[Any]:
+            totals = [cgutils.alloca_once(builder, width) for _ in range(16)]
+            for total in totals:  # here and not in the first block: the call may stand in a loop
+                builder.store(ir.Constant(width, None), total)
+            return totals
+
+        def add(totals: list[Any], first: Any, width: ir.Type) -> None:
+            ours, theirs = (
+                [builder.load(builder.bitcast(builder.gep(row, [first]), width.as_pointer()), align=4) for row in rows]
+                for rows in (left, right)
+            )
+            for number, total in enumerate(totals):
+                product = builder.fmul(ours[number // 4], theirs[number % 4])
+                builder.store(builder.fadd(builder.load(total), product), total)
+
+        lanes = builder.mul(builder.udiv(length, _word(_LANES)), _word(_LANES))
+        sums, rests = nothing(vector), nothing(kind)
+        with cgutils.for_range_slice(builder, _word(0), lanes, _word(_LANES)) as (first, _):
+            add(sums, first, vector)
+        with cgutils.for_range_slice(builder, lanes, length, _word(1)) as (first, _):
+            add(rests, first, kind)
+        for i in side:
+            together = _summed_together(builder, [builder.load(total) for total in sums[4 * i : 4 * i + 4]])
+            for j in side:
+                value = builder.extract_element(together, ir.Constant(_INDEX, j))
+                place = builder.gep(found_view.data, [_word(4 * i + j)])
+                builder.store(builder.fadd(value, builder.load(rests[4 * i + j])), place)
+        return context.get_dummy_value()
+
+    return types.void(points, rows, others, found), generate
+
+
+@intrinsic
 def estimate(typing: Any, block: Any, planes: Any, base: Any, twice: Any, less: Any, least: Any, values: Any) -> Any:
     """Estimates of one block of 32 codes, base + A + B (twice * sum_j b_j t_j - less), into values (32,) float32.
 
@@ -222,6 +279,18 @@ def lowest(typing: Any, flags: Any) -> Any:
     return types.int64(types.uint32), generate
 
 
+@intrinsic
+def two_to(typing: Any, power: Any) -> Any:
+    """2 ** power for a float64 that is a whole number from -1022 to 1023; 0 at -1023."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lifted = builder.fadd(arguments[0], ir.Constant(ir.DoubleType(), 2.0**52 + 1023.0))  # its lowest bits count
+        bits = builder.shl(builder.bitcast(lifted, _WORD), _word(52))
+        return builder.bitcast(bits, ir.DoubleType())
+
+    return types.float64(types.float64), generate
+
+
 def _word(value: int) -> ir.Constant:
     return ir.Constant(_WORD, value)
 
@@ -234,6 +303,30 @@ def _summed(builder: Any, vector: Any) -> Any:
         low, high = (_part(builder, vector, start, width) for start in (0, width))
         vector = builder.fadd(low, high)
     return builder.extract_element(vector, ir.Constant(_INDEX, 0))
+
+
+def _summed_together(builder: Any, vectors: list[Any]) -> Any:
+    """The sums of four vectors' lanes, as one vector of four: each by halves, as `_summed` does."""
+    width = _LANES
+    while width > 1:
+        width //= 2
+        if len(vectors) > 1:
+            vectors = [_halves_added(builder, *pair, width) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+        else:
+            vectors = [_halves_added(builder, vectors[0], None, width)]
+    return vectors[0]
+
+
+def _halves_added(builder: Any, vector: Any, other: Any, width: int) -> Any:
+    """Runs of 2 * width lanes, each folded to width; those of the other vector, if there is one, come behind."""
+    lanes = vector.type.count if other is None else 2 * vector.type.count
+    low = [lane for lane in range(lanes) if lane % (2 * width) < width]
+    parts = []
+    for offset in (0, width):
+        chosen = ir.Constant(ir.VectorType(_INDEX, len(low)), [ir.Constant(_INDEX, lane + offset) for lane in low])
+        behind = ir.Constant(vector.type, ir.Undefined) if other is None else other
+        parts.append(builder.shuffle_vector(vector, behind, chosen))
+    return builder.fadd(*parts)
 
 
 def _part(builder: Any, vector: Any, start: int, width: int) -> Any:

@@ -1,0 +1,89 @@
+# The parts the loops are made of: exponentials, products, and shortcuts that must not show.
+"""What no result of a Field can tell apart, and every result rests on."""
+
+import math
+
+import numpy as np
+import pytest
+from numba import njit
+
+from fieldstore.engine import loops
+from fieldstore.engine.field import Field
+from fieldstore.engine.instructions import sixteen_dots
+from tests import naive
+
+DIMS = [1, 3, 15, 16, 17, 64, 100, 384, 768]
+
+
+@njit
+def exp_of(powers):
+    values = np.empty_like(powers)
+    for i in range(powers.shape[0]):
+        values[i] = loops._exp(powers[i])
+    return values
+
+
+@njit
+def dots_of(points, rows, others, found):
+    sixteen_dots(points, rows, others, found)
+
+
+# -- exponentials ------------------------------------------------------------------------------------------------------
+
+
+def test_an_exponential_is_right_to_one_unit_in_the_last_place(rng):
+    powers = np.concatenate(
+        [np.linspace(-708, 709, 500_001), rng.uniform(-1, 1, 500_000), -(10.0 ** -np.arange(0, 40))]
+    )
+    true = np.exp(powers.astype(np.longdouble))
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("no number type of more than 53 bits here to compare with")
+    error = np.abs(exp_of(powers) - true) / np.spacing(true.astype(np.float64))
+    assert error.max() <= 1.0
+    assert (np.abs(exp_of(powers) / np.exp(powers) - 1) <= 3e-16).all()
+
+
+def test_an_exponential_of_nothing_is_one_and_of_very_little_is_nothing():
+    powers = np.array([0.0, -0.0, -709.5, -745.0, -1e5, -1e308, -math.inf])
+    assert exp_of(powers).tolist() == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_sixteen_products_are_those_of_their_rows(rng, dim):
+    points = naive.spread(rng, 12, dim).astype(np.float32)
+    rows, others, found = rng.integers(0, 12, 4), rng.integers(0, 12, 4), np.empty((4, 4), np.float32)
+    dots_of(points, rows, others, found)
+    np.testing.assert_allclose(found, points[rows].astype(np.float64) @ points[others].T, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_a_product_has_the_same_bits_wherever_its_rows_stand(rng, dim):
+    points = naive.spread(rng, 12, dim).astype(np.float32)
+    seen = {}
+    for _ in range(40):
+        rows, others, found = rng.integers(0, 12, 4), rng.integers(0, 12, 4), np.empty((4, 4), np.float32)
+        dots_of(points, rows, others, found)
+        for i, row in enumerate(rows.tolist()):
+            for j, other in enumerate(others.tolist()):
+                assert seen.setdefault(frozenset((row, other)), found[i, j]) == found[i, j]
+
+
+# -- shortcuts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kappa", [1.0, 20.0, 1e4])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 17, 99, 100])
+def test_scores_that_are_left_unmixed_would_not_have_been_shown(rng, count, kappa):
+    field = Field(12, kappa=kappa)
+    field.add(naive.clustered(rng, count, 12), rng.choice([1.0, 2.0, 0.3], size=count))
+    for query in naive.spread(rng, 10, 12):
+        everyone = field.attractors(query, 33)
+        for k in (1, 2, 5, 12):
+            found = field.attractors(query, k)
+            assert np.array_equal(found.points, everyone.points[:k])
+            assert np.array_equal(found.scores, everyone.scores[:k])
+            assert np.array_equal(found.shares, everyone.shares[:k])
+            assert [m.points.tolist() for m in found.members] == [m.points.tolist() for m in everyone.members[:k]]
