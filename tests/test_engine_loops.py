@@ -87,3 +87,36 @@ def test_scores_that_are_left_unmixed_would_not_have_been_shown(rng, count, kapp
             assert np.array_equal(found.scores, everyone.scores[:k])
             assert np.array_equal(found.shares, everyone.shares[:k])
             assert [m.points.tolist() for m in found.members] == [m.points.tolist() for m in everyone.members[:k]]
+
+
+# -- the field's sums --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kappa", [1.0, 20.0, 1e4])
+@pytest.mark.parametrize("dim", [1, 3, 100, 768, 1536, 3072])
+def test_phi_has_the_same_bits_whatever_other_places_points_and_threads_there_are(rng, dim, kappa, monkeypatch):
+    count = 3 * 8 + 5 + 49_152 // dim % 400  # more than are taken at a time, and not a multiple of eight
+    points, weights = naive.clustered(rng, count, dim), rng.choice([0.0, 1.0, 2.0, 0.3, -0.4], size=count)
+    field, alone = Field(dim, kappa=kappa), Field(dim, kappa=kappa)
+    field.add(points, weights)
+    alone.add(points[weights != 0], weights[weights != 0])
+    places = naive.unit(np.concatenate([naive.spread(rng, 20, dim), points[:17] + 0.1 * naive.spread(rng, 17, dim)]))
+    together = field.evaluate(places), field.similarity(places)
+    for other in (field, alone):
+        for threads in (1, 2, 5):
+            monkeypatch.setattr("fieldstore.engine.threads.cores", lambda threads=threads: threads)
+            assert np.array_equal(other.evaluate(places), together[0])
+            assert np.array_equal(other.similarity(places), together[1])
+        for start in range(0, len(places), 11):
+            assert np.array_equal(other.evaluate(places[start : start + 11]), together[0][start : start + 11])
+        assert np.array_equal(other.evaluate(places[5]), together[0][5:6])
+
+
+@pytest.mark.parametrize("where", [0, 1, 7, 8, 9, 128, 139])
+def test_the_nearest_point_may_stand_anywhere_among_points_whose_kernels_are_nothing_beside_its_own(rng, where):
+    points = np.tile([-1.0, 0.0], (140, 1))
+    points[where] = [1.0, 0.0]
+    field = Field(2, kappa=1e4)
+    field.add(points)
+    assert field.evaluate([[1.0, 0.0], [-1.0, 0.0], [0.6, 0.8]]).tolist()[:2] == [1.0, 139.0]
+    np.testing.assert_allclose(field.similarity([0.6, 0.8]), 0.6, atol=1e-12)

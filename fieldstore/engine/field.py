@@ -31,11 +31,13 @@ from fieldstore.engine.inputs import (
     unit_rows,
 )
 from fieldstore.engine.partition import Partition
+from fieldstore.engine.threads import in_threads
 
 _POOL = 100  # candidates that attractors are made from
 _CELLS_FROM = 8192, 2**21  # points, and numbers in them: fewer are scanned flat, and exactly
 _FEW = 4096  # points: a filter that passes no more of them has them all scored
 _DEEPER = 0.15  # how much farther to look for each doubling of what is wanted, or halving of what may answer
+_PLACES = 8  # at which phi is worked out together; no thread gets fewer
 _SMOOTH_POOL = 50  # candidates of a nearest query; smoothing reorders them
 _NO_MASK = np.empty(0, np.bool_)
 _NO_GROUPS = np.empty(0, np.int64)
@@ -363,19 +365,18 @@ class Field:
 
     def evaluate(self, places: ArrayLike) -> NDArray[np.float64]:
         """phi at each place, (q, dim) or (dim,) -> (q,), in copies; exact: every weighted point is summed in order."""
-        tops, plus, minus = self._at(places)
-        return (plus - minus) * _kernel(tops, self.kappa)
+        powers, net = self._at(places)
+        return np.ldexp(net, powers)
 
     def similarity(self, places: ArrayLike) -> NDArray[np.float64]:
         """s_phi = 1 + ln(phi) / kappa at each place, (q,): one point alone gives its cosine; -inf where phi <= 0.
 
         Does not underflow where `evaluate` does.
         """
-        tops, plus, minus = self._at(places)
-        net = plus - minus
+        powers, net = self._at(places)
         positive = net > 0
         found = np.full(len(net), -np.inf)
-        found[positive] = tops[positive] + np.log(net[positive]) / self.kappa
+        found[positive] = 1.0 + (np.log(net[positive]) + powers[positive] * math.log(2.0)) / self.kappa
         return found
 
     def gradient(self, places: ArrayLike) -> NDArray[np.float64]:
@@ -398,14 +399,14 @@ class Field:
         local, outside = self._local(place, checked_k(candidates))
         rows, weights = sealed(self.points[local]), sealed(self.weights[local])
         end, steps, settled = loops.climb(place, rows, weights, self.kappa, 300, 1e-5)
-        (top,), (plus,), (minus,) = loops.field_at(end[None], rows, weights, self.kappa)
+        (power,), (plus,), (minus,) = loops.field_at(end[None], rows, weights, self.kappa)
         angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
         bound = 0.0
         if len(outside):
             nearest = float(np.clip((self.points[outside].astype(np.float64) @ place).max(), -1.0, 1.0))
             closest = math.cos(max(0.0, math.acos(nearest) - angle))
             bound = float(np.abs(self.weights[outside]).sum() * math.exp(self.kappa * (closest - 1.0)))
-        phi = float((plus - minus) * math.exp(self.kappa * (top - 1.0)))
+        phi = math.ldexp(plus - minus, int(power))
         return Ascent(end, phi, int(steps), bool(settled), self._rate(end, rows, weights), bound)
 
     def _rate(self, place: NDArray[np.float64], rows: FloatRows, weights: NDArray[np.float64]) -> float:
@@ -433,13 +434,18 @@ class Field:
 
     # -- checks and derived state --------------------------------------------------------------------------------------
 
-    def _at(self, places: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def _at(self, places: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """powers and net, (q,) each: phi = net 2**power. Many places are shared out among threads."""
         where = unit_places(places, self.dim)
         _announce_compiling()
-        parts: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] = loops.field_at(
-            where, self.points, self.weights, self.kappa
-        )
-        return parts
+        rows, weights = self._rows(), self.weights
+
+        def work(part: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            powers, plus, minus = loops.field_at(where[part], rows, weights, self.kappa)
+            return powers, plus - minus
+
+        found = in_threads(work, len(where), _PLACES)
+        return np.concatenate([powers for powers, _ in found]), np.concatenate([net for _, net in found])
 
     def _rows(self) -> FloatRows:
         """What `points` gives, without making an array where none is needed."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numba import njit
 
-from fieldstore.engine.instructions import dot, prefetch, sixteen_dots, two_to
+from fieldstore.engine.instructions import ABREAST, add_scaled, dot, prefetch, products, sixteen_dots, two_to
 
 _Loop = TypeVar("_Loop", bound=Callable[..., object])
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
@@ -24,6 +24,8 @@ _WHOLE = 1.5 * 2.0**52  # adding and taking away this rounds to a whole number
 _TAYLOR_13 = 1.0 / math.factorial(13)
 _TAYLOR_12_TO_2 = tuple(1.0 / math.factorial(i) for i in range(12, 1, -1))
 _WIDE = 16  # sums taken side by side
+_BLOCK = 49_152  # numbers of points held as float64: 393 KB, well inside most second caches
+_LOWEST = -(2.0**49)  # powers below are taken for this one: its kernel is nothing, too
 _AHEAD = 4  # rows asked for before they are needed
 _ROUNDING = 1e-6  # of a float32 cosine
 _MIX = 0.3  # what the neighbours say counts this much in a smoothed score; field-semantics, measured on Cranfield
@@ -43,21 +45,33 @@ def cache_folder() -> str:
 
 
 @_loop
-def _exp(x):
-    """exp(x) for x <= 709, to within 1 ulp; 0 below about -709. Without a branch, so that it is taken lanes at a time.
+def _whole(x):
+    """The n of exp(x) = 2 ** n * exp(r), |r| <= ln 2 / 2: a whole number, as a float64."""
+    return (x * _LOG2_E + _WHOLE) - _WHOLE
 
-    x = n ln 2 + r, |r| <= ln 2 / 2, with ln 2 in two parts, of which the first times n is exact (Cody and Waite 1980);
+
+@_loop
+def _fraction(x, n):
+    """The exp(r) that goes with n, to within 1 ulp, |x| < 2**49. Without a branch, so that it is taken in lanes.
+
+    r = x - n ln 2, with ln 2 in two parts, of which the first times n is exact for |x| < 2**20 (Cody and Waite 1980);
     exp(r) is its Taylor series to r**13 / 13!, the rest being less than 2**-57, the largest terms added last.
     """
-    x = max(x, _EXP_FLOOR)
-    n = (x * _LOG2_E + _WHOLE) - _WHOLE  # the nearest whole number
     high = x - n * _LN2_HIGH
     low = n * _LN2_LOW
     r = high - low
     series = _TAYLOR_13
     for coefficient in _TAYLOR_12_TO_2:
         series = series * r + coefficient
-    return (1.0 + (high + (r * r * series - low))) * two_to(max(n, -1023.0))
+    return 1.0 + (high + (r * r * series - low))
+
+
+@_loop
+def _exp(x):
+    """exp(x) for x <= 709, to within 1 ulp; 0 below about -709."""
+    x = max(x, _EXP_FLOOR)
+    n = _whole(x)
+    return _fraction(x, n) * two_to(max(n, -1023.0))
 
 
 @_loop
@@ -381,23 +395,70 @@ def _sums(place, points, weights, kappa, cosines, pull):
 
 
 @_loop
+def _abreast(places):
+    """Places (q, d) in groups of eight, side by side: (ceil(q / 8), d, 8); zeros after the last."""
+    sides = np.zeros((-(-places.shape[0] // ABREAST), places.shape[1], ABREAST))
+    for q in range(places.shape[0]):
+        for i in range(places.shape[1]):
+            sides[q // ABREAST, i, q % ABREAST] = places[q, i]
+    return sides
+
+
+@_loop
+def _exponentials(cosines, kappa, kernels, powers):
+    """exp(kappa (cosine - 1)) of each of m cosines as kernel * 2**power; all (m,) float64."""
+    for i in range(cosines.shape[0]):
+        x = max(kappa * (cosines[i] - 1.0), _LOWEST)
+        n = _whole(x)
+        powers[i] = n
+        kernels[i] = _fraction(x, n)
+
+
+@_loop
 def field_at(places, points, weights, kappa):
     """phi at each place, kept in parts so that neither overflow nor underflow can happen here.
+
+    Every place has its own sums, taken over the weighted points in their order. Places stand side by side in lanes; the
+    sums are scaled by powers of two only, which changes no bit: so no result depends on which other places or points
+    of weight 0 there are.
 
     places    (q, d) float64  unit vectors: where to look
     points    (n, d) float32  unit vectors: where the records sit
     weights   (n,)   float64  net weight per point, in copies; zeros are skipped
     kappa     float           concentration, 1 / bandwidth**2
-    returns   tops, plus, minus, each (q,) float64: phi = (plus - minus) exp(kappa (top - 1))
+    returns   powers (q,) int64, plus and minus (q,) float64: phi = (plus - minus) 2**power
     """
-    tops = np.empty(places.shape[0])
-    plus = np.empty(places.shape[0])
-    minus = np.empty(places.shape[0])
-    cosines = np.empty(points.shape[0])
-    nothing = np.empty(0)
-    for q in range(places.shape[0]):
-        tops[q], plus[q], minus[q] = _sums(places[q], points, weights, kappa, cosines, nothing)
-    return tops, plus, minus
+    count, dim = places.shape
+    sides = _abreast(places)
+    groups = sides.shape[0]
+    most = max(8, min(_BLOCK // max(dim, 1), 256) // 8 * 8)  # points at a time, so that they stay in the cache
+    rows = np.zeros((most, dim))
+    held = np.empty(most)  # their weights
+    cosines, kernels, powers = np.empty((most, ABREAST)), np.empty((most, ABREAST)), np.empty((most, ABREAST))
+    tops = np.full((groups, ABREAST), -np.inf)
+    plus = np.zeros((groups, ABREAST))
+    minus = np.zeros((groups, ABREAST))
+    p = 0
+    while p < points.shape[0]:
+        taken = 0
+        while p < points.shape[0] and taken < most:
+            if weights[p] != 0.0:
+                held[taken] = weights[p]
+                for i in range(dim):
+                    rows[taken, i] = points[p, i]
+                taken += 1
+            p += 1
+        end = taken * ABREAST
+        for g in range(groups):
+            for first in range(0, taken, 8):
+                products(sides[g], rows[first:], cosines[first:])
+            _exponentials(cosines.ravel()[:end], kappa, kernels.ravel()[:end], powers.ravel()[:end])
+            add_scaled(kernels[:taken], powers[:taken], held, tops[g], plus[g], minus[g])
+    found = np.zeros(count, np.int64)
+    for q in range(count):
+        if tops[q // ABREAST, q % ABREAST] > -np.inf:
+            found[q] = np.int64(tops[q // ABREAST, q % ABREAST])
+    return found, plus.ravel()[:count].copy(), minus.ravel()[:count].copy()
 
 
 @_loop
