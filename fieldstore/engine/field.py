@@ -11,16 +11,16 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fieldstore.engine import loops
 from fieldstore.engine.arrays import sealed, with_room
+from fieldstore.engine.ascent import Ascent, ascend
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, reach_of
 from fieldstore.engine.inputs import (
-    ROUNDING,
     FloatRows,
     checked_effort,
     checked_k,
@@ -31,55 +31,19 @@ from fieldstore.engine.inputs import (
     unit_rows,
 )
 from fieldstore.engine.partition import Partition
+from fieldstore.engine.ranking import POOL, SMOOTH_POOL, Candidates, Ranking, attractors, nearest
 from fieldstore.engine.threads import in_threads
 
-_POOL = 100  # candidates that attractors are made from
+__all__ = ["Ascent", "Field", "Ranking", "warm"]
+
 _CELLS_FROM = 8192, 2**21  # points, and numbers in them: fewer are scanned flat, and exactly
 _FEW = 4096  # points: a filter that passes no more of them has them all scored
 _DEEPER = 0.15  # how much farther to look for each doubling of what is wanted, or halving of what may answer
 _PLACES = 8  # at which phi is worked out together; no thread gets fewer
-_SMOOTH_POOL = 50  # candidates of a nearest query; smoothing reorders them
 _NO_MASK = np.empty(0, np.bool_)
 _NO_GROUPS = np.empty(0, np.int64)
-_EMPTY: tuple[Any, Any, Any, Any] = np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32), np.empty(0)
 
 _log = logging.getLogger("fieldstore")
-
-
-class Ranking(NamedTuple):
-    """What a query found, best first; every array has one item per result.
-
-    points   (k,) int64    point numbers
-    scores   (k,) float64  the value ranked by: cosine + ln(effective weight) / kappa, smoothed where asked
-    cosines  (k,) float32  plain cosine to the query
-    shares   (k,) float64  part of the candidates' field that the result (with its members) makes up, 0 to 1
-    members  one Ranking per result: the other candidates it speaks for, best first; none for plain nearest
-    """
-
-    points: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    cosines: NDArray[np.float32]
-    shares: NDArray[np.float64]
-    members: list["Ranking"]
-
-
-class Ascent(NamedTuple):
-    """Where following the field uphill from one start ended.
-
-    place    (d,) float64  unit vector
-    phi      float         field of the candidates there, in copies; an attractor only if > 0
-    steps    int           steps taken
-    settled  bool          False when the limit of steps came first
-    rate     float         contraction rate; below 1 the end is a strict maximum
-    bound    float         how much the points outside the candidates can add to phi there, at most
-    """
-
-    place: NDArray[np.float64]
-    phi: float
-    steps: int
-    settled: bool
-    rate: float
-    bound: float
 
 
 class Field:
@@ -255,15 +219,8 @@ class Field:
         Raises ValueError for k < 1, an effort that is not positive and finite, or a bad query.
         """
         effort, k = checked_effort(effort), checked_k(k)
-        chosen, scores, cosines = self._candidates(self._query(query), k, _SMOOTH_POOL, allowed, exact, effort)
-        shares = loops.shares(scores, self.kappa)
-        if smooth:
-            head = slice(0, _SMOOTH_POOL)
-            scores[head] = loops.smoothed(self._rows(), chosen[head], scores[head], self.kappa)
-            order = np.argsort(-scores[head], kind="stable")
-            for column in (chosen, scores, cosines, shares):
-                column[head] = column[order]
-        return Ranking(chosen[:k], scores[:k], cosines[:k], shares[:k], [])
+        found = self._candidates(self._query(query), k, SMOOTH_POOL, allowed, exact, effort)
+        return nearest(found, self._rows(), self.kappa, k, smooth)
 
     def attractors(
         self,
@@ -286,19 +243,8 @@ class Field:
         checked_groups = _NO_GROUPS if groups is None else self._groups(groups)
         reach = self.tau if reach is None else checked_reach(reach)
         effort, k = checked_effort(effort), checked_k(k)
-        found = self._candidates(self._query(query), k, _POOL, allowed, exact, effort)
-        *shown, points, scores, cosines, shares, ends = loops.attract(
-            self._rows(), *found, checked_groups, reach - ROUNDING, self.kappa, k
-        )
-        members, start = [], 0
-        for end in ends.tolist():
-            if start == end:  # nearly always, so the same empty arrays for all
-                members.append(Ranking(*_EMPTY, []))
-            else:
-                here = slice(start, end)
-                members.append(Ranking(points[here], scores[here], cosines[here], shares[here], []))
-            start = end
-        return Ranking(shown[0], shown[1], shown[2], shown[3], members)
+        found = self._candidates(self._query(query), k, POOL, allowed, exact, effort)
+        return attractors(found, self._rows(), checked_groups, reach, self.kappa, k)
 
     def remaining(self, point: int, k: int = 10, *, allowed: NDArray[np.bool_] | None = None) -> tuple[float, Ranking]:
         """What all other points say at this one's place, at the narrow bandwidth 2.5 kappa, and the k who say most.
@@ -323,12 +269,12 @@ class Field:
 
     def _candidates(
         self, query: FloatRows, k: int, least: int, allowed: NDArray[np.bool_] | None, exact: bool, effort: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]:
+    ) -> Candidates:
         """The first max(least, 3k) points by score, best first, ties by number; always k of them if there are k.
 
         From a flat scan of all points, or from those that the partition finds near, scored exactly.
         """
-        found: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]
+        found: Candidates
         mask = _NO_MASK if allowed is None else np.ascontiguousarray(allowed, np.bool_)
         if allowed is not None and mask.shape != (len(self),):
             raise ValueError(f"the mask has {mask.shape} items, this field has {len(self)} points")
@@ -396,41 +342,7 @@ class Field:
         Raises ValueError for a bad start, candidates < 1, or a field without a weighted point.
         """
         place = unit_places(start, self.dim)[0]
-        local, outside = self._local(place, checked_k(candidates))
-        rows, weights = sealed(self.points[local]), sealed(self.weights[local])
-        end, steps, settled = loops.climb(place, rows, weights, self.kappa, 300, 1e-5)
-        (power,), (plus,), (minus,) = loops.field_at(end[None], rows, weights, self.kappa)
-        angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
-        bound = 0.0
-        if len(outside):
-            nearest = float(np.clip((self.points[outside].astype(np.float64) @ place).max(), -1.0, 1.0))
-            closest = math.cos(max(0.0, math.acos(nearest) - angle))
-            bound = float(np.abs(self.weights[outside]).sum() * math.exp(self.kappa * (closest - 1.0)))
-        phi = math.ldexp(plus - minus, int(power))
-        return Ascent(end, phi, int(steps), bool(settled), self._rate(end, rows, weights), bound)
-
-    def _rate(self, place: NDArray[np.float64], rows: FloatRows, weights: NDArray[np.float64]) -> float:
-        """kappa lambda_max(sum w K t t') / |h|, t the tangent part of each point; relative to the largest kernel."""
-        cosines = rows.astype(np.float64) @ place
-        contributions = weights * np.exp(self.kappa * (cosines - cosines.max()))
-        pull = np.linalg.norm(contributions @ rows)
-        if pull == 0.0:
-            return math.inf
-        tangents = rows - cosines[:, None] * place
-        spread = (tangents * contributions[:, None]).T @ tangents
-        return float(self.kappa * np.linalg.eigvalsh(spread)[-1] / pull)
-
-    def _local(self, place: NDArray[np.float64], m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers of the m points of largest |w| K at place, all repellers among them; and of the others that weigh."""
-        weighted = np.flatnonzero(self.weights)
-        if not len(weighted):
-            raise ValueError("the field has no weighted point; there is nothing to ascend")
-        weights = self.weights[weighted]
-        strength = self.points[weighted].astype(np.float64) @ place + np.log(np.abs(weights)) / self.kappa
-        strength[weights < 0] = np.inf
-        order = np.argsort(-strength, kind="stable")
-        keep = max(m, int((weights < 0).sum()))
-        return np.sort(weighted[order[:keep]]), weighted[order[keep:]]
+        return ascend(place, self._rows(), self.weights, self.kappa, checked_k(candidates))
 
     # -- checks and derived state --------------------------------------------------------------------------------------
 
