@@ -5,10 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numba import njit
 
 from fieldstore.engine import loops
 from fieldstore.engine.field import Field
+from fieldstore.engine.inputs import unit_rows
 from fieldstore.engine.instructions import sixteen_dots
 from tests import naive
 
@@ -120,3 +123,43 @@ def test_the_nearest_point_may_stand_anywhere_among_points_whose_kernels_are_not
     field.add(points)
     assert field.evaluate([[1.0, 0.0], [-1.0, 0.0], [0.6, 0.8]]).tolist()[:2] == [1.0, 139.0]
     np.testing.assert_allclose(field.similarity([0.6, 0.8]), 0.6, atol=1e-12)
+
+
+# -- odd shapes against the slow twin ----------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 3, 100, 768, 1536, 3072]),
+    st.sampled_from([1, 2, 7, 8, 9, 33, 130]),
+    st.sampled_from(["as drawn", "all equal", "all forgotten", "each twice"]),
+)
+def test_odd_shapes_agree_with_the_slow_twin(seed, dim, count, kind):
+    rng = np.random.default_rng(seed)
+    vectors, weights = naive.clustered(rng, count, dim), rng.choice([1.0, 2.0, 0.3, 0.0], size=count)
+    if kind == "all equal":
+        vectors[:] = vectors[0]
+    elif kind == "all forgotten":
+        weights[:] = 0.0
+    elif kind == "each twice":
+        vectors[count // 2 : count // 2 * 2] = vectors[: count // 2]
+    field = Field(dim)
+    field.add(vectors, weights)
+    points, query = field.points.astype(np.float64), unit_rows(naive.spread(rng, 1, dim), dim)[0]
+    place = query.astype(np.float64)
+    assert field.evaluate(query)[0] == pytest.approx(naive.field(place / np.linalg.norm(place), points, weights, 20.0))
+    numbers, values, shares = naive.nearest(place, points, weights, 20.0, 12)
+    found = field.nearest(query, 12)
+    assert len(found.points) == len(numbers)
+    np.testing.assert_allclose(found.scores, values, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(found.shares, shares, rtol=0, atol=1e-4)
+    shown = field.attractors(query, 50)
+    everyone = np.concatenate([shown.points, *(members.points for members in shown.members)]).astype(np.int64)
+    pool, scores = naive.candidates(place, points, weights, 20.0, 150)
+    assert sorted(everyone.tolist()) == sorted(pool) or len(shown.points) == 50
+    ranked = sorted(scores[pool])
+    if np.diff(np.unique(ranked)).min(initial=1.0) > 1e-5:  # an order that float32 tells, too
+        expected = naive.attractors(place, points, weights, 20.0, 50, field.tau)
+        assert {one.point for one in expected} == set(shown.points.tolist()) or len(expected) == 50
+        np.testing.assert_allclose(shown.scores, [one.score for one in expected], rtol=0, atol=5e-5)
