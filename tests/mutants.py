@@ -65,8 +65,8 @@ MUTANTS = [
     Mutant(
         "points of weight 0 are summed after all",
         "fieldstore/engine/loops.py",
-        "    for p in range(points.shape[0]):\n        if weights[p] == 0.0:\n            continue\n        power",
-        "    for p in range(points.shape[0]):\n        if weights[p] == 0.0:\n            plus += 1e-9\n        power",
+        "            if weights[p] != 0.0:\n                held[taken] = weights[p]\n",
+        "            if True:\n                held[taken] = weights[p] + 1e-9\n",
     ),
     Mutant(
         "restore brings back another weight",

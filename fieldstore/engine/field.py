@@ -11,16 +11,16 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fieldstore.engine import loops
 from fieldstore.engine.arrays import sealed, with_room
+from fieldstore.engine.ascent import Ascent, ascend
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, reach_of
 from fieldstore.engine.inputs import (
-    ROUNDING,
     FloatRows,
     checked_effort,
     checked_k,
@@ -31,52 +31,19 @@ from fieldstore.engine.inputs import (
     unit_rows,
 )
 from fieldstore.engine.partition import Partition
+from fieldstore.engine.ranking import POOL, SMOOTH_POOL, Candidates, Ranking, attractors, nearest
+from fieldstore.engine.threads import spread
 
-_POOL = 100  # candidates that attractors are made from
+__all__ = ["Ascent", "Field", "Ranking", "warm"]
+
 _CELLS_FROM = 8192, 2**21  # points, and numbers in them: fewer are scanned flat, and exactly
 _FEW = 4096  # points: a filter that passes no more of them has them all scored
 _DEEPER = 0.15  # how much farther to look for each doubling of what is wanted, or halving of what may answer
-_SMOOTH_POOL = 50  # candidates of a nearest query; smoothing reorders them
+_PLACES = 8  # at which phi is worked out together; no thread gets fewer
 _NO_MASK = np.empty(0, np.bool_)
 _NO_GROUPS = np.empty(0, np.int64)
 
 _log = logging.getLogger("fieldstore")
-
-
-class Ranking(NamedTuple):
-    """What a query found, best first; every array has one item per result.
-
-    points   (k,) int64    point numbers
-    scores   (k,) float64  the value ranked by: cosine + ln(effective weight) / kappa, smoothed where asked
-    cosines  (k,) float32  plain cosine to the query
-    shares   (k,) float64  part of the candidates' field that the result (with its members) makes up, 0 to 1
-    members  one Ranking per result: the other candidates it speaks for, best first; none for plain nearest
-    """
-
-    points: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    cosines: NDArray[np.float32]
-    shares: NDArray[np.float64]
-    members: list["Ranking"]
-
-
-class Ascent(NamedTuple):
-    """Where following the field uphill from one start ended.
-
-    place    (d,) float64  unit vector
-    phi      float         field of the candidates there, in copies; an attractor only if > 0
-    steps    int           steps taken
-    settled  bool          False when the limit of steps came first
-    rate     float         contraction rate; below 1 the end is a strict maximum
-    bound    float         how much the points outside the candidates can add to phi there, at most
-    """
-
-    place: NDArray[np.float64]
-    phi: float
-    steps: int
-    settled: bool
-    rate: float
-    bound: float
 
 
 class Field:
@@ -162,7 +129,7 @@ class Field:
         arrays.weights[before:count] = 0.0
         arrays.offsets = with_room(arrays.offsets, count)
         arrays.offsets[before:count] = -np.inf
-        arrays.points = points  # last: a query in another thread never sees more points than weights
+        arrays.points = sealed(points)  # last: a query in another thread never sees more points than weights
 
     def reweight(self, points: ArrayLike, weights: ArrayLike) -> None:
         """Set the net weights of points: numbers (m,), weights (m,) or one for all, finite, in copies.
@@ -251,20 +218,9 @@ class Field:
         farther. Scores are exact.
         Raises ValueError for k < 1, an effort that is not positive and finite, or a bad query.
         """
-        effort = checked_effort(effort)
-        chosen, scores, cosines = self._candidates(
-            self._query(query), checked_k(k), _SMOOTH_POOL, allowed, exact, effort
-        )
-        shares = _shares(scores, self.kappa)
-        if smooth:
-            head = slice(0, _SMOOTH_POOL)
-            scores[head] = loops.smoothed(scores[head], loops.gram(self.points, chosen[head]), self.kappa)
-            order = np.concatenate(
-                [np.argsort(-scores[head], kind="stable"), np.arange(_SMOOTH_POOL, len(scores))]
-            ).astype(np.int64)[:k]
-        else:
-            order = np.arange(min(k, len(scores)))
-        return Ranking(chosen[order], scores[order], cosines[order], shares[order], [])
+        effort, k = checked_effort(effort), checked_k(k)
+        found = self._candidates(self._query(query), k, SMOOTH_POOL, allowed, exact, effort)
+        return nearest(found, self._rows(), self.kappa, k, smooth)
 
     def attractors(
         self,
@@ -284,27 +240,11 @@ class Field:
         member. Fewer than k are returned when the best 100 candidates (3k if more) hold no more.
         exact, effort: as in `nearest`. Raises ValueError for k < 1, a bad query, or groups of another length.
         """
-        checked_groups = None if groups is None else self._groups(groups)
+        checked_groups = _NO_GROUPS if groups is None else self._groups(groups)
         reach = self.tau if reach is None else checked_reach(reach)
-        effort = checked_effort(effort)
-        chosen, scores, cosines = self._candidates(self._query(query), checked_k(k), _POOL, allowed, exact, effort)
-        shares = _shares(scores, self.kappa)
-        between = loops.gram(self.points, chosen)
-        related = _NO_GROUPS if checked_groups is None else checked_groups[chosen]
-        owner = loops.absorb(between, related, reach - ROUNDING)
-        shown = np.flatnonzero(owner == np.arange(len(owner)))
-        values = scores[shown]
-        if len(shown) >= 4:
-            values = loops.smoothed(values, np.ascontiguousarray(between[np.ix_(shown, shown)]), self.kappa)
-        order = np.argsort(-values, kind="stable")[:k]
-        groups_of = [np.flatnonzero(owner == i) for i in shown[order]]
-        return Ranking(
-            chosen[shown[order]],
-            values[order],
-            cosines[shown[order]],
-            np.array([shares[group].sum() for group in groups_of]),
-            [Ranking(chosen[g], scores[g], cosines[g], shares[g], []) for g in (group[1:] for group in groups_of)],
-        )
+        effort, k = checked_effort(effort), checked_k(k)
+        found = self._candidates(self._query(query), k, POOL, allowed, exact, effort)
+        return attractors(found, self._rows(), checked_groups, reach, self.kappa, k)
 
     def remaining(self, point: int, k: int = 10, *, allowed: NDArray[np.bool_] | None = None) -> tuple[float, Ranking]:
         """What all other points say at this one's place, at the narrow bandwidth 2.5 kappa, and the k who say most.
@@ -329,28 +269,27 @@ class Field:
 
     def _candidates(
         self, query: FloatRows, k: int, least: int, allowed: NDArray[np.bool_] | None, exact: bool, effort: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]:
+    ) -> Candidates:
         """The first max(least, 3k) points by score, best first, ties by number; always k of them if there are k.
 
         From a flat scan of all points, or from those that the partition finds near, scored exactly.
         """
+        found: Candidates
         mask = _NO_MASK if allowed is None else np.ascontiguousarray(allowed, np.bool_)
         if allowed is not None and mask.shape != (len(self),):
             raise ValueError(f"the mask has {mask.shape} items, this field has {len(self)} points")
         _announce_compiling()
-        points, offsets = self.points, self._arrays.offsets
+        points, offsets = self._rows(), self._arrays.offsets
         pool = min(max(least, 3 * k), len(points))
         if pool == 0:
             return np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32)
         near, enough = (None, 0) if exact else self._near(query, k, pool, mask, effort)
         if near is not None:
-            found: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]
             found = loops.ranked(query, points, offsets, near, pool)
             if len(found[0]) >= enough:
                 return found
-        chosen, scores, cosines = loops.best(query, points, offsets, mask, pool)
-        order = np.lexsort((chosen, -scores))
-        return chosen[order], scores[order], cosines[order]
+        found = loops.best(query, points, offsets, mask, pool)
+        return found
 
     def _near(
         self, query: FloatRows, k: int, pool: int, mask: NDArray[np.bool_], effort: float
@@ -372,19 +311,18 @@ class Field:
 
     def evaluate(self, places: ArrayLike) -> NDArray[np.float64]:
         """phi at each place, (q, dim) or (dim,) -> (q,), in copies; exact: every weighted point is summed in order."""
-        tops, plus, minus = self._at(places)
-        return (plus - minus) * _kernel(tops, self.kappa)
+        powers, net = self._at(places)
+        return np.ldexp(net, powers)
 
     def similarity(self, places: ArrayLike) -> NDArray[np.float64]:
         """s_phi = 1 + ln(phi) / kappa at each place, (q,): one point alone gives its cosine; -inf where phi <= 0.
 
         Does not underflow where `evaluate` does.
         """
-        tops, plus, minus = self._at(places)
-        net = plus - minus
+        powers, net = self._at(places)
         positive = net > 0
         found = np.full(len(net), -np.inf)
-        found[positive] = tops[positive] + np.log(net[positive]) / self.kappa
+        found[positive] = 1.0 + (np.log(net[positive]) + powers[positive] * math.log(2.0)) / self.kappa
         return found
 
     def gradient(self, places: ArrayLike) -> NDArray[np.float64]:
@@ -404,51 +342,27 @@ class Field:
         Raises ValueError for a bad start, candidates < 1, or a field without a weighted point.
         """
         place = unit_places(start, self.dim)[0]
-        local, outside = self._local(place, checked_k(candidates))
-        rows, weights = sealed(self.points[local]), sealed(self.weights[local])
-        end, steps, settled = loops.climb(place, rows, weights, self.kappa, 300, 1e-5)
-        (top,), (plus,), (minus,) = loops.field_at(end[None], rows, weights, self.kappa)
-        angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
-        bound = 0.0
-        if len(outside):
-            nearest = float(np.clip((self.points[outside].astype(np.float64) @ place).max(), -1.0, 1.0))
-            closest = math.cos(max(0.0, math.acos(nearest) - angle))
-            bound = float(np.abs(self.weights[outside]).sum() * math.exp(self.kappa * (closest - 1.0)))
-        phi = float((plus - minus) * math.exp(self.kappa * (top - 1.0)))
-        return Ascent(end, phi, int(steps), bool(settled), self._rate(end, rows, weights), bound)
-
-    def _rate(self, place: NDArray[np.float64], rows: FloatRows, weights: NDArray[np.float64]) -> float:
-        """kappa lambda_max(sum w K t t') / |h|, t the tangent part of each point; relative to the largest kernel."""
-        cosines = rows.astype(np.float64) @ place
-        contributions = weights * np.exp(self.kappa * (cosines - cosines.max()))
-        pull = np.linalg.norm(contributions @ rows)
-        if pull == 0.0:
-            return math.inf
-        tangents = rows - cosines[:, None] * place
-        spread = (tangents * contributions[:, None]).T @ tangents
-        return float(self.kappa * np.linalg.eigvalsh(spread)[-1] / pull)
-
-    def _local(self, place: NDArray[np.float64], m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers of the m points of largest |w| K at place, all repellers among them; and of the others that weigh."""
-        weighted = np.flatnonzero(self.weights)
-        if not len(weighted):
-            raise ValueError("the field has no weighted point; there is nothing to ascend")
-        weights = self.weights[weighted]
-        strength = self.points[weighted].astype(np.float64) @ place + np.log(np.abs(weights)) / self.kappa
-        strength[weights < 0] = np.inf
-        order = np.argsort(-strength, kind="stable")
-        keep = max(m, int((weights < 0).sum()))
-        return np.sort(weighted[order[:keep]]), weighted[order[keep:]]
+        return ascend(place, self._rows(), self.weights, self.kappa, checked_k(candidates))
 
     # -- checks and derived state --------------------------------------------------------------------------------------
 
-    def _at(self, places: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def _at(self, places: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """powers and net, (q,) each: phi = net 2**power. Many places are shared out among threads."""
         where = unit_places(places, self.dim)
         _announce_compiling()
-        parts: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] = loops.field_at(
-            where, self.points, self.weights, self.kappa
-        )
-        return parts
+        rows, weights = self._rows(), self.weights
+
+        def work(part: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            powers, plus, minus = loops.field_at(where[part], rows, weights, self.kappa)
+            return powers, plus - minus
+
+        found = spread(work, len(where), _PLACES)
+        return np.concatenate([powers for powers, _ in found]), np.concatenate([net for _, net in found])
+
+    def _rows(self) -> FloatRows:
+        """What `points` gives, without making an array where none is needed."""
+        points = self._arrays.points
+        return points if self._count is None else points[: self._count]
 
     def _check_changeable(self) -> None:
         if self._count is not None:
@@ -503,7 +417,7 @@ class Field:
 class _Arrays:
     """What a field and its views share. The arrays may be longer than the field: they double when they are full.
 
-    points (n, dim) float32, as mounted; rows: of a field that was added to, the array that points is the first n of.
+    points (n, dim) float32, as mounted, read-only; rows: of a field that was added to, the array they begin.
     weights (>= n,) float64; offsets (>= n,) float64: ln(effective weight) / kappa, -inf for points that never answer.
     repelled: a weight was negative once. partition: the points that may answer, in cells; None while they are few.
     """
@@ -513,7 +427,7 @@ class _Arrays:
     def __init__(self, dim: int, kappa: float) -> None:
         self.kappa = kappa
         self.rows: FloatRows = np.empty((0, dim), np.float32)
-        self.points = self.rows
+        self.points = sealed(self.rows)
         self.weights = np.empty(0)
         self.offsets = np.empty(0)
         self.partition: Partition | None = None
@@ -527,14 +441,6 @@ def _log_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _kernel(cosines: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:
     return np.exp(kappa * (cosines - 1.0))  # exp(-inf) = 0 where no point is weighted
-
-
-def _shares(scores: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:
-    if not len(scores):
-        return scores.copy()
-    contributions = np.exp(kappa * (scores - scores.max()))
-    shares: NDArray[np.float64] = contributions / contributions.sum()
-    return shares
 
 
 @functools.cache

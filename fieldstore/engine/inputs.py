@@ -51,8 +51,7 @@ def _is_unit_row(vectors: ArrayLike, dim: int) -> TypeGuard[FloatRows]:
     """Whether this is one float32 row that is kept to the bit; the usual query, told apart in a microsecond."""
     if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape != (dim,):
         return False
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(abs(vectors @ vectors - 1.0) < ROUNDING / 2)  # its rounding included; NaN is not less
+    return bool(abs(vectors.dot(vectors) - 1.0) < ROUNDING / 2)  # its rounding included; NaN is not less
 
 
 def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:
@@ -96,6 +95,8 @@ def checked_weights(weights: ArrayLike, count: int) -> NDArray[np.float64]:
 
 
 def checked_k(k: int) -> int:
+    if type(k) is int and k >= 1:  # the usual k, told apart at once
+        return k
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k must be a whole number of at least 1, not {k!r}")
     return int(k)
@@ -117,6 +118,8 @@ def checked_reach(reach: float) -> float:
 
 def checked_effort(effort: float) -> float:
     """effort as a float; ValueError unless positive and finite."""
+    if type(effort) is float and 0 < effort < math.inf:
+        return effort
     if isinstance(effort, bool) or not isinstance(effort, int | float | np.number) or not 0 < effort < math.inf:
         raise ValueError(f"effort must be a positive number, not {effort!r}")
     return float(effort)

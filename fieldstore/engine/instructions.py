@@ -12,6 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+ABREAST = 8  # places whose sums are taken side by side
 _LINE = 64  # bytes of a cache line; on a machine with longer ones some prefetches are spent twice
 _LANES = 16  # of a sum
 _SUMS = 4  # at once, so that an addition need not wait for the one before
@@ -88,6 +89,144 @@ def dot(typing: Any, a: Any, b: Any) -> Any:
         return builder.fadd(_summed(builder, whole), builder.load(rest))
 
     return a.dtype(a, b), generate
+
+
+@intrinsic
+def sixteen_dots(typing: Any, points: Any, rows: Any, others: Any, found: Any) -> Any:
+    """Products of four rows of points with four others, into found (4, 4); all contiguous.
+
+    points (n, d);  rows, others (4,) int64: numbers of points;  found: in the type of points. A number loaded is used
+    four times, and sums are folded together: less than half the work of sixteen `dot`s. Each has one sum only, of
+    lanes as in `dot`: the last bits may be others, but they are the same for a pair wherever it stands.
+    """
+    side = range(4)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = context.get_value_type(points.dtype)
+        vector = ir.VectorType(kind, _LANES)
+        points_view, rows_view, others_view, found_view = (
+            context.make_array(array)(context, builder, argument)
+            for array, argument in zip(signature.args, arguments, strict=True)
+        )
+        length = cgutils.unpack_tuple(builder, points_view.shape)[1]
+
+        def row(numbers: Any, i: int) -> Any:
+            number = builder.load(builder.gep(numbers.data, [_word(i)]))
+            return builder.gep(points_view.data, [builder.mul(number, length)])
+
+        left, right = ([row(numbers, i) for i in side] for numbers in (rows_view, others_view))
+
+        def nothing(width: ir.Type) -> list[Any]:
+            totals = [cgutils.alloca_once(builder, width) for _ in range(16)]
+            for total in totals:  # here and not in the first block: the call may stand in a loop
+                builder.store(ir.Constant(width, None), total)
+            return totals
+
+        def add(totals: list[Any], first: Any, width: ir.Type) -> None:
+            ours, theirs = (
+                [builder.load(builder.bitcast(builder.gep(row, [first]), width.as_pointer()), align=4) for row in rows]
+                for rows in (left, right)
+            )
+            for number, total in enumerate(totals):
+                product = builder.fmul(ours[number // 4], theirs[number % 4])
+                builder.store(builder.fadd(builder.load(total), product), total)
+
+        lanes = builder.mul(builder.udiv(length, _word(_LANES)), _word(_LANES))
+        sums, rests = nothing(vector), nothing(kind)
+        with cgutils.for_range_slice(builder, _word(0), lanes, _word(_LANES)) as (first, _):
+            add(sums, first, vector)
+        with cgutils.for_range_slice(builder, lanes, length, _word(1)) as (first, _):
+            add(rests, first, kind)
+        for i in side:
+            together = _summed_together(builder, [builder.load(total) for total in sums[4 * i : 4 * i + 4]])
+            for j in side:
+                value = builder.extract_element(together, ir.Constant(_INDEX, j))
+                place = builder.gep(found_view.data, [_word(4 * i + j)])
+                builder.store(builder.fadd(value, builder.load(rests[4 * i + j])), place)
+        return context.get_dummy_value()
+
+    return types.void(points, rows, others, found), generate
+
+
+@intrinsic
+def products(typing: Any, places: Any, points: Any, found: Any) -> Any:
+    """Products of eight places with the first eight of some points, float64 and contiguous, into found (8, 8).
+
+    places (d, 8): the places side by side;  points (8 or more, d): one after another;  found: a row for each point.
+    Each product is one sum in the order of the dimensions: its bits depend on nothing but the place and the point.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.DoubleType(), ABREAST)
+        places, points, found = (
+            context.make_array(array)(context, builder, argument)
+            for array, argument in zip(signature.args, arguments, strict=True)
+        )
+        length = cgutils.unpack_tuple(builder, places.shape)[0]
+        rows = [builder.gep(points.data, [builder.mul(_word(row), length)]) for row in range(8)]
+        sums = [cgutils.alloca_once(builder, vector) for _ in rows]
+        for total in sums:  # here and not in the first block: the call may stand in a loop
+            builder.store(ir.Constant(vector, None), total)
+        with cgutils.for_range_slice(builder, _word(0), length, _word(1)) as (dimension, _):
+            taken = _eight(builder, places, dimension)
+            for row, total in zip(rows, sums, strict=True):
+                number = _everywhere(builder, builder.load(builder.gep(row, [dimension])))
+                builder.store(builder.fadd(builder.load(total), builder.fmul(taken, number)), total)
+        for row, total in enumerate(sums):
+            _eight(builder, found, _word(row), builder.load(total))
+        return context.get_dummy_value()
+
+    return types.void(places, points, found), generate
+
+
+@intrinsic
+def add_scaled(typing: Any, kernels: Any, powers: Any, weights: Any, tops: Any, plus: Any, minus: Any) -> Any:
+    """Add weight * kernel * 2**power of each point, in their order, to the sums of eight places; float64, contiguous.
+
+    kernels, powers (m, 8): a row for each point;  weights (m or more,);  tops, plus, minus (8,): plus are the sums of
+    what is positive, minus of what is negative, without its sign, both in units of 2**top. tops are raised to the
+    largest power first. Scaling by powers of two rounds nothing, so no bit depends on when that happens.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.DoubleType(), ABREAST)
+        nothing = ir.Constant(vector, None)
+        kernels, powers, weights, tops, plus, minus = (
+            context.make_array(array)(context, builder, argument)
+            for array, argument in zip(signature.args, arguments, strict=True)
+        )
+        count = cgutils.unpack_tuple(builder, kernels.shape)[0]
+
+        def larger(a: Any, b: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+        def scale(power: Any) -> Any:
+            return _two_to(builder, larger(power, ir.Constant(vector, [-1023.0] * ABREAST)))
+
+        before = _eight(builder, tops, _word(0))
+        highest = cgutils.alloca_once(builder, vector)
+        builder.store(before, highest)
+        with cgutils.for_range_slice(builder, _word(0), count, _word(1)) as (p, _):
+            builder.store(larger(_eight(builder, powers, p), builder.load(highest)), highest)
+        top = builder.load(highest)
+        _eight(builder, tops, _word(0), top)
+        lowered = scale(builder.fsub(before, top))
+        sums = [cgutils.alloca_once(builder, vector) for _ in range(2)]
+        for array, total in zip((plus, minus), sums, strict=True):
+            builder.store(builder.fmul(_eight(builder, array, _word(0)), lowered), total)
+        with cgutils.for_range_slice(builder, _word(0), count, _word(1)) as (p, _):
+            weight = _everywhere(builder, builder.load(builder.gep(weights.data, [p])))
+            value = builder.fmul(weight, _eight(builder, kernels, p))
+            value = builder.fmul(value, scale(builder.fsub(_eight(builder, powers, p), top)))
+            positive = builder.fcmp_ordered(">", weight, nothing)
+            shares = builder.select(positive, value, nothing), builder.select(positive, nothing, builder.fneg(value))
+            for share, total in zip(shares, sums, strict=True):  # 0 added to a sum leaves it as it is
+                builder.store(builder.fadd(builder.load(total), share), total)
+        for array, total in zip((plus, minus), sums, strict=True):
+            _eight(builder, array, _word(0), builder.load(total))
+        return context.get_dummy_value()
+
+    return types.void(kernels, powers, weights, tops, plus, minus), generate
 
 
 @intrinsic
@@ -222,6 +361,44 @@ def lowest(typing: Any, flags: Any) -> Any:
     return types.int64(types.uint32), generate
 
 
+@intrinsic
+def two_to(typing: Any, power: Any) -> Any:
+    """2 ** power for a float64 that is a whole number from -1022 to 1023; 0 at -1023."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _two_to(builder, arguments[0])
+
+    return types.float64(types.float64), generate
+
+
+def _two_to(builder: Any, power: Any) -> Any:
+    """2 ** power for float64, one or a vector of them, as `two_to` says."""
+    kind = power.type
+    vector = isinstance(kind, ir.VectorType)
+    words = ir.VectorType(_WORD, kind.count) if vector else _WORD
+    lift, shift = 2.0**52 + 1023.0, 52  # the lowest bits of the sum are the exponent's
+    lifted = builder.fadd(power, ir.Constant(kind, [lift] * kind.count if vector else lift))
+    bits = builder.shl(builder.bitcast(lifted, words), ir.Constant(words, [shift] * kind.count if vector else shift))
+    return builder.bitcast(bits, kind)
+
+
+def _eight(builder: Any, array: Any, row: Any, value: Any = None) -> Any:
+    """Row `row` of a float64 array of rows of eight, as a vector; set to the value, if one is given."""
+    vector = ir.VectorType(ir.DoubleType(), ABREAST)
+    place = builder.gep(array.data, [builder.mul(row, _word(ABREAST))])
+    place = builder.bitcast(place, vector.as_pointer())
+    return builder.load(place, align=8) if value is None else builder.store(value, place, align=8)
+
+
+def _everywhere(builder: Any, number: Any) -> Any:
+    """A vector of eight times the number."""
+    vector = ir.VectorType(ir.DoubleType(), ABREAST)
+    alone = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(_INDEX, 0))
+    return builder.shuffle_vector(
+        alone, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(_INDEX, ABREAST), None)
+    )
+
+
 def _word(value: int) -> ir.Constant:
     return ir.Constant(_WORD, value)
 
@@ -234,6 +411,30 @@ def _summed(builder: Any, vector: Any) -> Any:
         low, high = (_part(builder, vector, start, width) for start in (0, width))
         vector = builder.fadd(low, high)
     return builder.extract_element(vector, ir.Constant(_INDEX, 0))
+
+
+def _summed_together(builder: Any, vectors: list[Any]) -> Any:
+    """The sums of four vectors' lanes, as one vector of four: each by halves, as `_summed` does."""
+    width = _LANES
+    while width > 1:
+        width //= 2
+        if len(vectors) > 1:
+            vectors = [_halves_added(builder, *pair, width) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+        else:
+            vectors = [_halves_added(builder, vectors[0], None, width)]
+    return vectors[0]
+
+
+def _halves_added(builder: Any, vector: Any, other: Any, width: int) -> Any:
+    """Runs of 2 * width lanes, each folded to width; those of the other vector, if there is one, come behind."""
+    lanes = vector.type.count if other is None else 2 * vector.type.count
+    low = [lane for lane in range(lanes) if lane % (2 * width) < width]
+    parts = []
+    for offset in (0, width):
+        chosen = ir.Constant(ir.VectorType(_INDEX, len(low)), [ir.Constant(_INDEX, lane + offset) for lane in low])
+        behind = ir.Constant(vector.type, ir.Undefined) if other is None else other
+        parts.append(builder.shuffle_vector(vector, behind, chosen))
+    return builder.fadd(*parts)
 
 
 def _part(builder: Any, vector: Any, start: int, width: int) -> Any:

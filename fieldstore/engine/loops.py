@@ -7,16 +7,25 @@
 # Rule: no fastmath: a reordered sum would differ between two loops that must agree bit for bit.
 """The compiled loops of the engine."""
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 from numba import njit
 
-from fieldstore.engine.instructions import dot, prefetch
+from fieldstore.engine.instructions import ABREAST, add_scaled, dot, prefetch, products, sixteen_dots, two_to
 
 _Loop = TypeVar("_Loop", bound=Callable[..., object])
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
+_LOG2_E = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # as in FreeBSD's e_exp.c
+_WHOLE = 1.5 * 2.0**52  # adding and taking away this rounds to a whole number
+_TAYLOR_13 = 1.0 / math.factorial(13)
+_TAYLOR_12_TO_2 = tuple(1.0 / math.factorial(i) for i in range(12, 1, -1))
+_WIDE = 16  # sums taken side by side
+_BLOCK = 49_152  # numbers of points held as float64: 393 KB, well inside most second caches
+_LOWEST = -(2.0**49)  # powers below are taken for this one: its kernel is nothing, too
 _AHEAD = 4  # rows asked for before they are needed
 _ROUNDING = 1e-6  # of a float32 cosine
 _MIX = 0.3  # what the neighbours say counts this much in a smoothed score; field-semantics, measured on Cranfield
@@ -36,14 +45,62 @@ def cache_folder() -> str:
 
 
 @_loop
+def _whole(x):
+    """The n of exp(x) = 2 ** n * exp(r), |r| <= ln 2 / 2: a whole number, as a float64."""
+    return (x * _LOG2_E + _WHOLE) - _WHOLE
+
+
+@_loop
+def _fraction(x, n):
+    """The exp(r) that goes with n, to within 1 ulp, |x| < 2**49. Without a branch, so that it is taken in lanes.
+
+    r = x - n ln 2, with ln 2 in two parts, of which the first times n is exact for |x| < 2**20 (Cody and Waite 1980);
+    exp(r) is its Taylor series to r**13 / 13!, the rest being less than 2**-57, the largest terms added last.
+    """
+    high = x - n * _LN2_HIGH
+    low = n * _LN2_LOW
+    r = high - low
+    series = _TAYLOR_13
+    for coefficient in _TAYLOR_12_TO_2:
+        series = series * r + coefficient
+    return 1.0 + (high + (r * r * series - low))
+
+
+@_loop
+def _exp(x):
+    """exp(x) for x <= 709, to within 1 ulp; 0 below about -709."""
+    x = max(x, _EXP_FLOOR)
+    n = _whole(x)
+    return _fraction(x, n) * two_to(max(n, -1023.0))
+
+
+@_loop
 def _worse(score, point, other_score, other_point):
     """Whether the first candidate ranks behind the second: lower score, or equal and the later point."""
     return score < other_score or (score == other_score and point > other_point)
 
 
 @_loop
+def _sort(points, scores, cosines):
+    """Put candidates in order, in place: by score, best first, ties by number. Shell's sort."""
+    count = points.shape[0]
+    step = 1
+    while step < count // 3:
+        step = 3 * step + 1
+    while step > 0:
+        for i in range(step, count):
+            p, score, cosine = points[i], scores[i], cosines[i]
+            j = i
+            while j >= step and _worse(scores[j - step], points[j - step], score, p):
+                points[j], scores[j], cosines[j] = points[j - step], scores[j - step], cosines[j - step]
+                j -= step
+            points[j], scores[j], cosines[j] = p, score, cosine
+        step //= 3
+
+
+@_loop
 def best(query, points, offsets, allowed, m):
-    """The m points of the highest score <q, v> + offset, unordered; a heap whose root is the worst kept.
+    """The m points of the highest score <q, v> + offset, best first, ties by number; by a heap whose root is the worst.
 
     query     (d,)   float32  unit vector
     points    (n, d) float32  unit vectors
@@ -85,7 +142,9 @@ def best(query, points, offsets, allowed, m):
         else:
             continue
         chosen[here], scores[here], cosines[here] = p, score, cosine
-    return chosen[:count], scores[:count], cosines[:count]
+    chosen, scores, cosines = chosen[:count], scores[:count], cosines[:count]
+    _sort(chosen, scores, cosines)
+    return chosen, scores, cosines
 
 
 @_loop
@@ -110,88 +169,192 @@ def ranked(query, points, offsets, chosen, m):
             cosines[count] = dot(query, points[p])
             scores[count] = cosines[count] + offsets[p]
             count += 1
-    step = 1
-    while step < count // 3:
-        step = 3 * step + 1
-    while step > 0:  # Shell's sort
-        for i in range(step, count):
-            p, score, cosine = found[i], scores[i], cosines[i]
-            j = i
-            while j >= step and _worse(scores[j - step], found[j - step], score, p):
-                found[j], scores[j], cosines[j] = found[j - step], scores[j - step], cosines[j - step]
-                j -= step
-            found[j], scores[j], cosines[j] = p, score, cosine
-        step //= 3
+    _sort(found[:count], scores[:count], cosines[:count])
     kept = min(m, count)
     return found[:kept], scores[:kept], cosines[:kept]
 
 
 @_loop
-def gram(points, chosen):
-    """Cosines between the chosen points.
+def shares(scores, kappa):
+    """Each score's part of the whole field, in the order of the scores; kernels relative to the largest.
 
-    points    (n, d) float32  unit vectors
-    chosen    (m,)   int64    rows to compare
-    returns   (m, m) float32  symmetric
+    scores    (m,)   float64  effective similarities, the best first
+    returns   (m,)   float64  they add up to 1
     """
-    m = chosen.shape[0]
-    cosines = np.empty((m, m), np.float32)
-    for i in range(m):
-        for j in range(i, m):
-            cosine = dot(points[chosen[i]], points[chosen[j]])
-            cosines[i, j] = cosine
-            cosines[j, i] = cosine
-    return cosines
+    parts = np.empty(scores.shape[0])
+    for i in range(scores.shape[0]):
+        parts[i] = _exp(kappa * (scores[i] - scores[0]))
+    total = 0.0
+    for i in range(scores.shape[0]):
+        total += parts[i]
+    for i in range(scores.shape[0]):
+        parts[i] /= total
+    return parts
 
 
 @_loop
-def absorb(cosines, groups, reach):
+def _absorb(points, chosen, groups, reach, owner, shown, cosines):
     """Who speaks for whom: going best first, each free candidate absorbs the free ones within its reach.
 
-    cosines   (m, m) float32  between the candidates, best first
-    groups    (m,)   int64    candidates of one group absorb each other; -1 = no group; length 0 = none at all
+    Candidates meet the attractors before them, four by four; what no attractor is compared with costs nothing.
+
+    points    (n, d) float32  unit vectors
+    chosen    (m,)   int64    the candidates, best first
+    groups    (n,)   int64    candidates of one group absorb each other; -1 = no group; length 0 = none at all
     reach     float           cosine from which a candidate is absorbed
-    returns   (m,)   int64    position of the attractor each belongs to; its own position = it is one
+    owner     (m,)   int64    filled: position of the attractor each belongs to; its own position = it is one
+    shown     (m,)   int64    filled from the front: positions of the attractors, best first
+    cosines   (m, w) float32  filled from the front: between the attractors, symmetric; w at least m
+    returns   int             how many attractors there are
     """
-    m = cosines.shape[0]
-    owner = np.full(m, -1, np.int64)
-    for i in range(m):
-        if owner[i] >= 0:
-            continue
-        owner[i] = i
-        for j in range(i + 1, m):
-            related = groups.shape[0] > 0 and groups[i] >= 0 and groups[i] == groups[j]
-            if owner[j] < 0 and (related or cosines[i, j] >= reach):
-                owner[j] = i
-    return owner
+    m = chosen.shape[0]
+    rows = np.empty(m + 3, np.int64)  # three more, so that there are always four
+    heads = np.zeros(m + 3, np.int64)
+    rows[:m] = chosen
+    rows[m:] = 0
+    near = np.empty((4, m + 3), np.float32)
+    tile = np.empty((4, 4), np.float32)
+    among = np.empty((4, 4), np.float32)
+    count = 0
+    for first in range(0, m, 4):
+        four = rows[first : first + 4]
+        before = count
+        for a in range(0, before, 4):
+            sixteen_dots(points, four, heads[a : a + 4], tile)
+            for i in range(4):
+                for b in range(4):
+                    near[i, a + b] = tile[i, b]
+        sixteen_dots(points, four, four, among)
+        for i in range(first, min(first + 4, m)):
+            row = near[i - first]
+            group = groups[chosen[i]] if groups.shape[0] > 0 else -1
+            owner[i] = i
+            for a in range(count):
+                if a >= before:  # it is one of these four
+                    row[a] = among[i - first, shown[a] - first]
+                if row[a] >= reach or (group >= 0 and group == groups[heads[a]]):
+                    owner[i] = shown[a]
+                    break
+            if owner[i] == i:
+                for a in range(count):
+                    cosines[count, a] = row[a]
+                    cosines[a, count] = row[a]
+                shown[count] = i
+                heads[count] = chosen[i]
+                count += 1
+    return count
 
 
 @_loop
-def smoothed(scores, cosines, kappa):
-    """Each score mixed with its neighbours' kernel-weighted mean score, itself left out.
+def _mix(scores, cosines, kappa, k):
+    """Mix each of the first scores with the kernel-weighted mean of all the others, in place.
 
-    scores    (m,)   float64  effective similarities
-    cosines   (m, m) float32  between the candidates
+    scores    (m,)   float64  effective similarities, best first
+    cosines   (c, w) float32  between the candidates, the first m of them those of the scores; w a multiple of _WIDE,
+                              zeros where there are no candidates; the diagonal is lost
+    kappa     float           concentration
+    k         int             the best k of the mixed scores are wanted
+    returns   int             so many are mixed, 0.7 own + 0.3 others; none of the rest can be among the best k
+    """
+    m = scores.shape[0]
+    if m < 2:
+        return m
+    least = (1.0 - _MIX) * scores[min(k, m) - 1] + _MIX * (scores[m - 1] - scores[0]) - _ROUNDING
+    mixed = 0
+    while mixed < m and (1.0 - _MIX) * scores[mixed] >= least:  # the others say no more than the best of them
+        mixed += 1
+    lanes = -(-mixed // _WIDE) * _WIDE  # as many as go side by side; the last of them may be nobody's
+    tops = np.full(lanes, np.float32(-np.inf))
+    totals = np.zeros(lanes)
+    said = np.zeros(lanes)
+    for j in range(m):
+        cosines[j, j] = -np.inf  # the kernel of nobody with itself
+        row = cosines[j]
+        for i in range(lanes):
+            tops[i] = max(tops[i], row[i])
+    for j in range(m):  # each sum goes over j in order; they are taken side by side
+        row = cosines[j]
+        score = scores[j]
+        for i in range(lanes):
+            kernel = _exp(kappa * (np.float64(row[i]) - np.float64(tops[i])))  # to the largest: never 0 / 0
+            totals[i] += kernel
+            said[i] += kernel * score
+    for i in range(mixed):
+        scores[i] = (1.0 - _MIX) * scores[i] + _MIX * said[i] / totals[i]
+    return mixed
+
+
+@_loop
+def smoothed(points, chosen, scores, kappa):
+    """Scores of the chosen points, each mixed with its neighbours': as if they all were attractors.
+
+    points    (n, d) float32  unit vectors
+    chosen    (m,)   int64    rows of points, best first; scores (m,) float64 are theirs
     kappa     float           concentration
     returns   (m,)   float64  0.7 own + 0.3 neighbours; a lone score is kept
     """
-    m = scores.shape[0]
+    m = chosen.shape[0]
+    between = np.zeros((m, -(-m // _WIDE) * _WIDE), np.float32)
+    _absorb(points, chosen, np.empty(0, np.int64), np.inf, np.empty(m, np.int64), np.empty(m, np.int64), between)
     mixed = scores.copy()
-    for i in range(m):
-        top = -np.inf
-        for j in range(m):
-            if j != i and cosines[i, j] > top:
-                top = cosines[i, j]
-        total = 0.0
-        said = 0.0
-        for j in range(m):
-            if j != i:  # relative to the row's largest kernel: never 0 / 0
-                kernel = np.exp(kappa * (np.float64(cosines[i, j]) - top))
-                total += kernel
-                said += kernel * scores[j]
-        if total > 0.0:
-            mixed[i] = (1.0 - _MIX) * scores[i] + _MIX * said / total
+    _mix(mixed, between, kappa, m)
     return mixed
+
+
+@_loop
+def attract(points, chosen, scores, cosines, groups, reach, kappa, k):
+    """The k best attractors among the candidates, and those each absorbed (field-semantics, 4).
+
+    points    (n, d) float32  unit vectors
+    chosen    (m,)   int64    the candidates, best first; scores (m,) float64 and cosines (m,) float32 are theirs
+    groups    (n,)   int64    candidates of one group absorb each other; -1 = no group; length 0 = none at all
+    reach     float           cosine from which a candidate is absorbed
+    kappa     float           concentration
+    k         int             at most this many
+    returns   of the attractors, best first: points (r,) int64, values (r,) float64, cosines (r,) float32 and
+              shares (r,) float64 of the candidates' field, members included; then points, scores, cosines and
+              shares (t,) of the members of the first, of the second, ..., each group best first; and ends (r,)
+              int64: where in these the members of each attractor end and those of the next begin
+    """
+    m = chosen.shape[0]
+    owner = np.empty(m, np.int64)
+    shown = np.empty(m, np.int64)
+    between = np.zeros((m, -(-m // _WIDE) * _WIDE), np.float32)
+    count = _absorb(points, chosen, groups, reach, owner, shown, between)
+    values = scores[shown[:count]]
+    if count >= 4:
+        count = _mix(values, between, kappa, k)
+        values = values[:count]
+    heads = shown[:count]
+    near = cosines[heads]
+    _sort(heads, values, near)
+    kept = min(k, count)
+    rank = np.full(m, -1, np.int64)  # of an attractor's position, if it is among the k
+    for a in range(kept):
+        rank[heads[a]] = a
+    parts = shares(scores, kappa)
+    together = np.zeros(kept)
+    ends = np.zeros(kept, np.int64)
+    for i in range(m):
+        a = rank[owner[i]]
+        if a >= 0:
+            together[a] += parts[i]
+            if owner[i] != i:
+                ends[a] += 1
+    members = np.empty(ends.sum(), np.int64)
+    free = 0
+    for a in range(kept):  # from how many each has to where the next one goes, and in the end to where they end
+        free, ends[a] = free + ends[a], free
+    for i in range(m):
+        a = rank[owner[i]]
+        if a >= 0 and owner[i] != i:
+            members[ends[a]] = i
+            ends[a] += 1
+    heads = heads[:kept]
+    return (
+        chosen[heads], values[:kept], near[:kept], together,
+        chosen[members], scores[members], cosines[members], parts[members], ends,
+    )  # fmt: skip
 
 
 @_loop
@@ -232,23 +395,70 @@ def _sums(place, points, weights, kappa, cosines, pull):
 
 
 @_loop
+def _abreast(places):
+    """Places (q, d) in groups of eight, side by side: (ceil(q / 8), d, 8); zeros after the last."""
+    sides = np.zeros((-(-places.shape[0] // ABREAST), places.shape[1], ABREAST))
+    for q in range(places.shape[0]):
+        for i in range(places.shape[1]):
+            sides[q // ABREAST, i, q % ABREAST] = places[q, i]
+    return sides
+
+
+@_loop
+def _exponentials(cosines, kappa, kernels, powers):
+    """exp(kappa (cosine - 1)) of each of m cosines as kernel * 2**power; all (m,) float64."""
+    for i in range(cosines.shape[0]):
+        x = max(kappa * (cosines[i] - 1.0), _LOWEST)
+        n = _whole(x)
+        powers[i] = n
+        kernels[i] = _fraction(x, n)
+
+
+@_loop
 def field_at(places, points, weights, kappa):
     """phi at each place, kept in parts so that neither overflow nor underflow can happen here.
+
+    Every place has its own sums, taken over the weighted points in their order. Places stand side by side in lanes; the
+    sums are scaled by powers of two only, which changes no bit: so no result depends on which other places or points
+    of weight 0 there are.
 
     places    (q, d) float64  unit vectors: where to look
     points    (n, d) float32  unit vectors: where the records sit
     weights   (n,)   float64  net weight per point, in copies; zeros are skipped
     kappa     float           concentration, 1 / bandwidth**2
-    returns   tops, plus, minus, each (q,) float64: phi = (plus - minus) exp(kappa (top - 1))
+    returns   powers (q,) int64, plus and minus (q,) float64: phi = (plus - minus) 2**power
     """
-    tops = np.empty(places.shape[0])
-    plus = np.empty(places.shape[0])
-    minus = np.empty(places.shape[0])
-    cosines = np.empty(points.shape[0])
-    nothing = np.empty(0)
-    for q in range(places.shape[0]):
-        tops[q], plus[q], minus[q] = _sums(places[q], points, weights, kappa, cosines, nothing)
-    return tops, plus, minus
+    count, dim = places.shape
+    sides = _abreast(places)
+    groups = sides.shape[0]
+    most = max(8, min(_BLOCK // max(dim, 1), 256) // 8 * 8)  # points at a time, so that they stay in the cache
+    rows = np.zeros((most, dim))
+    held = np.empty(most)  # their weights
+    cosines, kernels, powers = np.empty((most, ABREAST)), np.empty((most, ABREAST)), np.empty((most, ABREAST))
+    tops = np.full((groups, ABREAST), -np.inf)
+    plus = np.zeros((groups, ABREAST))
+    minus = np.zeros((groups, ABREAST))
+    p = 0
+    while p < points.shape[0]:
+        taken = 0
+        while p < points.shape[0] and taken < most:
+            if weights[p] != 0.0:
+                held[taken] = weights[p]
+                for i in range(dim):
+                    rows[taken, i] = points[p, i]
+                taken += 1
+            p += 1
+        end = taken * ABREAST
+        for g in range(groups):
+            for first in range(0, taken, 8):
+                products(sides[g], rows[first:], cosines[first:])
+            _exponentials(cosines.ravel()[:end], kappa, kernels.ravel()[:end], powers.ravel()[:end])
+            add_scaled(kernels[:taken], powers[:taken], held, tops[g], plus[g], minus[g])
+    found = np.zeros(count, np.int64)
+    for q in range(count):
+        if tops[q // ABREAST, q % ABREAST] > -np.inf:
+            found[q] = np.int64(tops[q // ABREAST, q % ABREAST])
+    return found, plus.ravel()[:count].copy(), minus.ravel()[:count].copy()
 
 
 @_loop

@@ -9,20 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TypeVar
 
-import numpy as np
-
 _Done = TypeVar("_Done")
 
 
 def spread(work: Callable[[slice], _Done], count: int, least: int = 512) -> list[_Done]:
     """Do work on slices of count items, in as many threads as there are cores for us; results in order.
 
-    least: items that a further thread is worth its while for.
+    least: items that a further thread is worth its while for; every slice but the last has a multiple of it.
     """
-    threads = min(_cores(), -(-count // least))
+    units = -(-count // least)
+    threads = min(_cores(), units)
     if threads <= 1:
         return [work(slice(0, count))]
-    edges = np.linspace(0, count, threads + 1).round().astype(np.int64).tolist()
+    edges = [min(count, least * (units * i // threads)) for i in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [slice(a, b) for a, b in pairwise(edges)]))
 
