@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.data import Rows
+from benchmarks.data import Data, Rows
 from benchmarks.timing import Search, threads
 
 M, EF_CONSTRUCTION = 16, 200
@@ -36,6 +36,22 @@ class Peer(NamedTuple):
     name: str
     package: str
     build: Callable[[Rows, int], Built]
+
+
+def built(peer: Peer, loaded: Data, cores: int) -> Built:
+    """Its index of all the points."""
+    return peer.build(loaded.points, cores)
+
+
+_kept: dict[tuple[str, str, int, int], Built] = {}
+
+
+def built_once(peer: Peer, loaded: Data, cores: int) -> Built:
+    """Its index of all the points, built once in a run; for those that take long, and whose build is not timed."""
+    key = (peer.name, loaded.name, len(loaded.points), cores)
+    if key not in _kept:
+        _kept[key] = peer.build(loaded.points, cores)
+    return _kept[key]
 
 
 def installed(wanted: Sequence[Peer], say: Callable[[str], None]) -> list[Peer]:
