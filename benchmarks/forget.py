@@ -60,7 +60,7 @@ def _one(loaded: data.Data, plan: Plan, report: Report) -> list[Row]:
                 jobs[f"{name}, then synced by us"] = _after(times, synced)
         taken = in_turns(jobs, times)
         jobs = {f"fieldstore: erase, {size:,} records": _erasing(store, times) for size, store in stores.items()}
-        taken |= in_turns(jobs, 3)  # an erase reads the whole store
+        taken |= in_turns(jobs, plan.by_pace(3, 1, 1))  # an erase reads the whole store
     medians = {name: statistics.median(each) for name, each in taken.items()}
     ours_small, ours_large, *others = medians.values()
     grown = f"{ours_large / ours_small:.2f}"
