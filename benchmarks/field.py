@@ -3,10 +3,13 @@
 # Rule: everybody sums every kernel in the same precision class, on one thread; how far the sums differ is printed.
 """`python -m benchmarks field`: exact φ, attractors, and the founding experiment's own method."""
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +94,8 @@ def _in_keops(field: Field, report: Report) -> Sums | None:
         import pykeops
 
         pykeops.set_verbose(False)
-        pykeops.set_build_folder(tempfile.mkdtemp(prefix="fieldstore-benchmarks-keops-"))
+        pykeops.set_build_folder(str(build := Path(tempfile.mkdtemp(prefix="fieldstore-benchmarks-keops-"))))
+        atexit.register(shutil.rmtree, build, ignore_errors=True)
         from pykeops.numpy import LazyTensor
 
         points = LazyTensor(np.ascontiguousarray(field.points)[None])

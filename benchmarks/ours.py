@@ -19,7 +19,7 @@ from benchmarks.peers import Built
 from benchmarks.timing import Search
 from fieldstore import Field, FieldStore
 
-EFFORTS = (0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 4.0)
+EFFORTS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 4.0)
 K = 10
 
 
