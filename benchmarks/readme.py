@@ -6,7 +6,6 @@
 """`python -m benchmarks readme`: put the committed figures into README.md."""
 
 from pathlib import Path
-from typing import Any
 
 from benchmarks import plots
 from benchmarks.plots import EQUAL_RECALL, Answer, curves_of, read, rows_of
@@ -48,13 +47,12 @@ def section(results: Path = RESULTS) -> str:
     if "query" in answers:
         parts.append(_query(answers["query"]))
     if lines := [line for answer in answers.values() for line in answer["figures"]]:
-        rows = [[line["what"], line["fieldstore"], line["beside"], *map(_number, _ends(line))] for line in lines]
+        rows = [
+            [line["what"], line["fieldstore"], line["beside"], _number(line["times"]), _recall(line["recall"])]
+            for line in lines
+        ]
         parts.append(_table(["", _OURS, "beside", "× ours", "recall@10"], rows))
     return "\n".join(parts)
-
-
-def _ends(line: dict[str, Any]) -> tuple[float | None, float | None]:
-    return line["times"], line["recall"]
 
 
 def _machines(answers: dict[str, Answer]) -> str:
@@ -72,7 +70,7 @@ def _query(answer: Answer) -> str:
         for level in ("0.95", "0.98"):
             taken = row[f"µs at {level}"]
             cells += [time_of(None if taken is None else taken / 1e6), _number(row[f"÷ ours at {level}"])]
-        rows.append([*cells, f"{row['best recall']:.3f}"])
+        rows.append([*cells, _recall(row["best recall"])])
     table = _table(["", "at recall@10 .95", "× ours", "at .98", "× ours", "best recall"], rows)
     plain = next((point for point in curves_of(answer).get(_OURS, []) if point.setting == "effort 1"), None)
     untouched = ""
@@ -91,3 +89,7 @@ def _number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _recall(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
