@@ -4,13 +4,14 @@
 #   make test PYTHON=python3.12       another Python (after make clean: an environment keeps the one it was made with)
 #   make test PYTESTFLAGS="-k forget" flags for pytest; -n auto runs the tests in parallel
 #   make bench BENCHFLAGS="query --quick"   one question of the benchmarks (see python -m benchmarks --help)
+#   make bench BENCHFLAGS="--fast --data minilm"   all of them in 45 minutes; make figures shows them in the README
 #   make demo TORCH="torch"           another torch, or any arguments of pip install; on Linux the plain one may bring
 #                                     several GB for GPUs, and an --index-url of CPU builds spares them
 #   make demo PIPFLAGS=               show what pip does
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench mutants clean
+.PHONY: help demo test lint format bench figures mutants clean
 
 # The first that is a Python we support. Tried only when an environment is to be made.
 PYTHONS := python3 python3.13 python3.12 python3.11
@@ -50,6 +51,9 @@ format: .venv/dev/.installed  ## let ruff format the code and mend what it can
 
 bench: .venv/bench/.installed  ## the benchmarks
 	$(BENCH) -m benchmarks $(BENCHFLAGS)
+
+figures: .venv/bench/.installed  ## the committed figures of benchmarks/results into README.md, and their plots
+	$(BENCH) -m benchmarks readme
 
 mutants: .venv/dev/.installed  ## break forgetting, one thing at a time: each must turn a test red
 	$(DEV) -m tests.mutants

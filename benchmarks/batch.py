@@ -1,5 +1,6 @@
-# Many queries at once, on one thread and on two.
+# Many queries at once, on one core and on two.
 #
+# Rule: the one-core turn takes this process's second core away, and nothing else changes.
 # Rule: the answers must be those of single queries, or the speed means nothing: the run ends with an error else.
 """`python -m benchmarks batch`: do batches use both cores?"""
 
@@ -7,55 +8,85 @@ import statistics
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+
+import numpy as np
 
 from benchmarks import data, ours
 from benchmarks.ours import K
 from benchmarks.plan import Plan
-from benchmarks.report import Report, ratio
-from benchmarks.timing import every_turn, in_turns
-from fieldstore import FieldStore
+from benchmarks.report import Report, Row, ratio, time_of
+from benchmarks.timing import cores, in_turns
+from fieldstore import Field, FieldStore, Hit
 
 _RECORDS = 100_000
-Answers = list[list[str]]
+_CORES = 2
+
+Answers = list[list[tuple[object, float]]]
+"""For each query the ids, or point numbers, and scores."""
+
+Way = Callable[[int], Answers]
+"""A way to ask all queries, on so many cores."""
 
 
 def run(plan: Plan) -> None:
-    """Print a row per way of asking."""
-    loaded = data.load(plan.data, plan.count(_RECORDS), plan.queries)
+    """Print a row per way of asking and number of cores."""
+    loaded = data.load(plan.data, plan.count(_RECORDS), max(200, plan.queries))
     count = len(loaded.queries)
     report = Report("batch", f"{count:,} queries at once, {len(loaded.points):,} records, {loaded.name}", plan)
-    with ours.folder() as folder, ours.fill(folder / "store", loaded.points) as store, ThreadPoolExecutor(2) as pool:
-
-        def single() -> Answers:
-            return [[hit.id for hit in store.search(query, K)] for query in loaded.queries]
-
-        ways: dict[str, Callable[[], Answers]] = {"search, one by one": single}
-        if ours.takes(FieldStore.search_many, "threads"):
-            for threads in (1, 2):
-                ways[f"search_many, threads={threads}"] = partial(_many, store, loaded.queries, threads=threads)
-        else:
-            ways["search_many"] = partial(_many, store, loaded.queries)
-            halves = (loaded.queries[: count // 2], loaded.queries[count // 2 :])
-            ways["search_many, halves in two Python threads"] = lambda: [
-                ids for part in pool.map(partial(_many, store), halves) for ids in part
-            ]
-        right = single()
-        wrong = [name for name, way in ways.items() if way() != right]
-        if wrong:
-            raise AssertionError(f"answers differ from those of single queries: {', '.join(wrong)}")
-        taken = in_turns({name: every_turn(way) for name, way in ways.items()}, plan.rounds)
-    medians = {name: statistics.median(times) for name, times in taken.items()}
-    on_one = list(medians.values())[1]
-    report.table(
-        [
-            {"": name, "µs per query": median / count * 1e6, "faster than on one thread by": ratio(on_one, median)}
-            for name, median in medians.items()
-        ]
-    )
-    report.say("All answers are equal.")
+    with cores(_CORES) as possible, FieldStore(ours.store_of(loaded), create=False) as store:
+        if not possible:
+            report.say("This system lets no process give up a core, so one core is not compared with two.")
+        single = {
+            "FieldStore.search": [_stored(store.search(query, K)) for query in loaded.queries],
+            "Field.nearest": [_found(store.field, query) for query in loaded.queries],
+        }
+        ways: dict[tuple[str, str], Way] = {
+            ("FieldStore.search", "one by one"): lambda _: [_stored(store.search(q, K)) for q in loaded.queries],
+            ("FieldStore.search", "search_many"): lambda _: [_stored(h) for h in store.search_many(loaded.queries, K)],
+            ("Field.nearest", "Python threads"): partial(_in_threads, store.field, loaded.queries),
+        }
+        jobs, turns = {}, (1, _CORES) if possible else (_CORES,)
+        for (verb, how), way in ways.items():
+            for on in turns if how != "one by one" else turns[:1]:
+                if _on(on, way) != single[verb]:
+                    raise AssertionError(f"{verb}, {how}, {on} cores: the answers differ from those of single queries")
+                jobs[verb, how, on] = partial(_turn, on, way)
+        names = {f"{verb}, {how}, cores: {on}": (verb, how, on) for verb, how, on in jobs}
+        taken = in_turns({name: jobs[key] for name, key in names.items()}, plan.rounds)
+    medians = {names[name]: statistics.median(times) for name, times in taken.items()}
+    rows: list[Row] = []
+    for name, (verb, how, on) in names.items():
+        median, alone = medians[verb, how, on], medians.get((verb, how, 1))
+        faster = ratio(alone, median) if on > 1 else None
+        rows.append({"": name, "µs per query": median / count * 1e6, "÷ one core": faster})
+        if on > 1 and faster:
+            one, many = time_of(median / count), time_of((alone or 0.0) / count)
+            report.figure(f"{count:,} queries at once, {verb}, per query", one, f"on one core {many}", faster)
+    report.table(rows)
+    report.say("All answers, scores included, are equal to those of single queries.")
     report.save()
 
 
-def _many(store: FieldStore, queries: data.Rows, **options: Any) -> Answers:
-    return [[hit.id for hit in hits] for hits in store.search_many(queries, K, **options)]
+def _on(count: int, way: Way) -> Answers:
+    with cores(count):
+        return way(count)
+
+
+def _turn(count: int, way: Way, _: int) -> Answers:
+    return _on(count, way)
+
+
+def _in_threads(field: Field, queries: data.Rows, threads: int) -> Answers:
+    """The engine alone: slices of the queries, each in a Python thread of its own."""
+    with ThreadPoolExecutor(threads) as pool:
+        parts = pool.map(lambda part: [_found(field, query) for query in part], np.array_split(queries, threads))
+        return [answer for part in parts for answer in part]
+
+
+def _stored(hits: list[Hit]) -> list[tuple[object, float]]:
+    return [(hit.id, hit.score) for hit in hits]
+
+
+def _found(field: Field, query: data.Rows) -> list[tuple[object, float]]:
+    ranking = field.nearest(query, K)
+    return list(zip(ranking.points.tolist(), ranking.scores.tolist(), strict=True))

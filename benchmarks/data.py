@@ -6,8 +6,8 @@
 """Data sets, exact neighbours, recall."""
 
 import hashlib
+import os
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +18,13 @@ from benchmarks import synthetic as generator
 
 Rows = NDArray[np.float32]
 
-_BESIDE = Path(__file__).parents[2] / "shared" / "data" / "minilm"  # beside the repository, on some machines
+_SETS = Path("shared", "data")  # beside the repository, or beside a folder above it, on some machines
+_NAMED = ("minilm",)
 _TIE = 1e-6  # cosines nearer than this are equal to float32
 _BLOCK = 50_000
+
+
+_kept: dict[int, Rows] = {}  # by stream
 
 
 class Data(NamedTuple):
@@ -64,19 +68,35 @@ def for_scale(name: str, count: int, queries: int) -> Data:
 
 
 def folder_of(name: str) -> Path | None:
-    """The folder of a data set; None for the synthetic one. ValueError when there is no such folder."""
+    """The folder of a data set; None for the synthetic one. ValueError when there is no such folder.
+
+    A set known by name is looked for in the folder that FIELDSTORE_DATA names, then in shared/data beside the
+    repository, and beside each folder above it and above the current one.
+    """
     if name == "synthetic":
         return None
-    folder = _BESIDE if name == "minilm" else Path(name)
-    if not (folder / "vectors.npy").is_file() or not (folder / "queries.npy").is_file():
-        raise ValueError(f"--data {name}: no folder with vectors.npy and queries.npy; --data synthetic needs none")
-    return folder
+    for folder in _places_of(name) if name in _NAMED else [Path(name)]:
+        if (folder / "vectors.npy").is_file() and (folder / "queries.npy").is_file():
+            return folder
+    hint = "; FIELDSTORE_DATA may name the folder it is in" if name in _NAMED else ""
+    raise ValueError(f"--data {name}: no folder with vectors.npy and queries.npy{hint}; --data synthetic needs none")
 
 
-@lru_cache(maxsize=1)
+def _places_of(name: str) -> list[Path]:
+    above = [*Path(__file__).resolve().parents[2:], *Path.cwd().parents]
+    named = os.environ.get("FIELDSTORE_DATA")
+    return [*([Path(named) / name] if named else []), *(folder / _SETS / name for folder in above)]
+
+
 def synthetic(count: int, queries: int) -> Data:
-    """Points and queries from the shipped generator."""
-    return Data("synthetic embeddings", generator.rows(count), generator.rows(queries, stream=1))
+    """Points and queries from the shipped generator; the most that were made so far serve all smaller sizes."""
+    return Data("synthetic embeddings", _made(count, stream=0), _made(queries, stream=1))
+
+
+def _made(count: int, stream: int) -> Rows:
+    if len(_kept.get(stream, ())) < count:
+        _kept[stream] = generator.rows(count, stream)
+    return _kept[stream][:count]
 
 
 def truth(data: Data, k: int, alive: NDArray[np.bool_] | None = None) -> Truth:

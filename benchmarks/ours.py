@@ -1,51 +1,44 @@
-# fieldstore as a contender: its knob where this version has one, the flat scan where it has none.
+# fieldstore as a contender: its one knob, the flat scan, and stores on disk.
 #
 # Rule: nothing but that knob is ever turned.
 """fieldstore's side of every question."""
 
-import inspect
+import atexit
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.data import Rows
+from benchmarks.data import Data, Rows
 from benchmarks.peers import Built
 from benchmarks.timing import Search
 from fieldstore import Field, FieldStore
 
-EFFORTS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
+EFFORTS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 4.0)
 K = 10
-
-
-def takes(function: Callable[..., Any], option: str) -> bool:
-    """Whether this version knows the option."""
-    return option in inspect.signature(function).parameters
 
 
 def built(field: Field, quick: bool) -> Built:
     """The field in the shape of the peers."""
-    if not takes(Field.nearest, "effort"):
-        return exact_built(field)
 
     def at(effort: float, k: int) -> Search:
-        options: dict[str, Any] = {"effort": effort}
-        return lambda query: field.nearest(query, k, **options).points
+        return lambda query: field.nearest(query, k, effort=effort).points
 
     return Built({f"effort {effort:g}": effort for effort in ((1.0, 4.0) if quick else EFFORTS)}, at)
 
 
 def exact_built(field: Field) -> Built:
     """The flat scan, in the same shape."""
-    options: dict[str, Any] = {"exact": True} if takes(Field.nearest, "exact") else {}
-    return Built({"exact": None}, lambda _, k: lambda query: field.nearest(query, k, **options).points)
+    return Built({"exact": None}, lambda _, k: lambda query: field.nearest(query, k, exact=True).points)
 
 
 def field_of(points: Rows) -> Field:
-    """A field of all the points, indexed: the first query is asked here."""
+    """A field of all the points, in cells if there are enough of them; the first query is asked here."""
     field = Field(points.shape[1])
     field.add(points)
     field.nearest(points[0], K)
@@ -70,7 +63,7 @@ def batches(points: Rows, size: int) -> Iterator[Batch]:
     """All the points as records, so many at a time.
 
     Texts of 60 words, none of which another text has: an erase looks for every piece of its own. The metadata keys
-    half, tenth, hundredth and rare have 2, 10, 100 and 10,000 values, for filters.
+    half, tenth, hundredth and rare have 2, 10, 100 and 10,000 values, for filters; plain has 10.
     """
     for begin in range(0, len(points), size):
         numbers = range(begin, min(begin + size, len(points)))
@@ -87,6 +80,7 @@ def batches(points: Rows, size: int) -> Iterator[Batch]:
                     "tenth": i % 10,
                     "hundredth": i % 100,
                     "rare": i % 10_000,
+                    "plain": i % 10,
                 }
                 for i in numbers
             ],
@@ -99,6 +93,21 @@ def fill(path: Path, points: Rows) -> FieldStore:
     for batch in batches(points, 10_000):
         batch.into(store)
     return store
+
+
+def store_of(loaded: Data) -> Path:
+    """A closed store of all the points, filled once in a run; whoever changes it takes a copy (`shutil.copytree`)."""
+    path = _home() / f"{loaded.name} {len(loaded.points)}"
+    if not path.exists():
+        fill(path, loaded.points).close()
+    return path
+
+
+@cache
+def _home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="fieldstore-benchmarks-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
 
 
 @contextmanager

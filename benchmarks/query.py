@@ -5,13 +5,14 @@ from benchmarks import data, databases, ours, peers
 from benchmarks.curves import Contender, equal_recall_table, measured, settings_table
 from benchmarks.ours import K
 from benchmarks.plan import Plan
-from benchmarks.report import Report, Row, ratio
+from benchmarks.plots import EQUAL_RECALL, EVERY_SETTING
+from benchmarks.report import Report, Row, ratio, time_of
 from benchmarks.timing import Search, per_query
-from fieldstore import Field
+from fieldstore import FieldStore
 
 _OURS = "fieldstore"
 _BUILDERS = 2  # threads everybody may build with
-_RECORDS = 20_000  # in each database, at most
+_RECORDS = 20_000, 10_000, 1_000  # in each database, by pace
 _ASKED = 200  # queries in the tables of stores
 
 
@@ -22,36 +23,38 @@ def run(plan: Plan) -> None:
     title = f"Nearest {K} of {size}, {loaded.name}, one query at a time, one thread"
     report = Report("query", title, plan)
     field = ours.field_of(loaded.points)
-    contenders = {_OURS: ours.built(field, plan.quick)}
-    if ours.takes(Field.nearest, "effort"):
-        contenders["fieldstore exact"] = ours.exact_built(field)
+    contenders = {_OURS: ours.built(field, plan.quick), "fieldstore exact": ours.exact_built(field)}
     for peer in peers.installed(peers.ALL, report.say) if plan.peers else []:
-        contenders[peer.name] = peer.build(loaded.points, _BUILDERS)
+        build = peers.built_once if peer is peers.HNSWLIB else peers.built
+        contenders[peer.name] = build(peer, loaded, _BUILDERS)
     true = data.truth(loaded, K)
     curves = measured({name: Contender(built, loaded, true) for name, built in contenders.items()}, plan)
-    report.table(settings_table(curves), "Every setting")
-    report.table(equal_recall_table(curves, _OURS, (0.95, 0.98)), "At equal recall")
+    report.table(settings_table(curves), EVERY_SETTING)
+    report.table(equal_recall_table(curves, _OURS, (0.95, 0.98)), EQUAL_RECALL)
     report.say("Between two settings, log time is taken as linear in log misses; – = no setting reaches that recall.")
-    report.plot_curves(curves, title)
     del contenders
-    report.table(_through_the_store(loaded, plan), "What the store adds: ids, texts, metadata; on disk, default effort")
-    records = loaded._replace(points=loaded.points[:_RECORDS], queries=loaded.queries[:_ASKED])
+    report.table(
+        _through_the_store(loaded, plan, report), "What the store adds: ids, texts, metadata; on disk, default effort"
+    )
+    records = loaded._replace(points=loaded.points[: plan.by_pace(*_RECORDS)], queries=loaded.queries[:_ASKED])
     table = _databases(records, plan, report)
     report.table(table, f"Databases: {len(records.points):,} records with text and metadata, on disk, as they come")
     report.save()
 
 
-def _through_the_store(loaded: data.Data, plan: Plan) -> list[Row]:
+def _through_the_store(loaded: data.Data, plan: Plan, report: Report) -> list[Row]:
     """`FieldStore.search` beside the query of the field it holds, in turns."""
     points, queries = loaded.points, loaded.queries[:_ASKED]
-    with ours.folder() as folder, ours.fill(folder / "store", points) as store:
+    with FieldStore(ours.store_of(loaded), create=False) as store:
         field = store.field
         searches = {
             "Field.nearest": lambda query: field.nearest(query, K),
             "FieldStore.search": lambda query: store.search(query, K),
         }
         seconds = per_query(searches, queries, plan.rounds)
-    bare = seconds["Field.nearest"]
+    bare, whole = seconds.values()
+    what = f"FieldStore.search, {len(points):,} records: ids, texts, metadata"
+    report.figure(what, time_of(whole), f"Field.nearest {time_of(bare)}: {time_of(whole - bare)} on top")
     return [
         {"": name, "records": len(points), "µs per query": taken * 1e6, "on top, µs": (taken - bare) * 1e6}
         for name, taken in seconds.items()
@@ -75,6 +78,13 @@ def _databases(loaded: data.Data, plan: Plan, report: Report) -> list[Row]:
         seconds = per_query(searches, loaded.queries, plan.rounds)
         for database in made.values():
             database.close()
+    for name in list(seconds)[1:]:
+        beside, times = (
+            f"{name} {time_of(seconds[name])}, recall {recalls[name]:.3f}",
+            ratio(seconds[name], seconds[_OURS]),
+        )
+        what = f"search in a store on disk, {len(loaded.points):,} records"
+        report.figure(what, time_of(seconds[_OURS]), beside, times, recalls[_OURS])
     return [
         {
             "": name,

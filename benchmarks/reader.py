@@ -1,4 +1,5 @@
-# A fresh process that opens a store: `python -m benchmarks.reader open|memory STORE DIM`; run by open.py and memory.py.
+# A fresh process that opens a store: `python -m benchmarks.reader open|memory STORE DIM`, or `verbs STORE`; run by
+# open.py and memory.py.
 #
 # In:   the store's folder, its dimensions. Out: one JSON object on a line.
 # Rule: nothing is imported before the clock starts but what every Python has.
@@ -15,7 +16,11 @@ _QUERIES = 50
 
 def main() -> None:
     """Do as the command line says."""
-    mode, path, dim = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    mode, path = sys.argv[1], Path(sys.argv[2])
+    if mode == "verbs":
+        every_verb(path)
+        return
+    dim = int(sys.argv[3])
     rng = random.Random(6)
     queries = [[rng.gauss(0.0, 1.0) for _ in range(dim)] for _ in range(_QUERIES)]
     start = time.perf_counter()
@@ -37,12 +42,35 @@ def main() -> None:
     sys.stdin.readline()  # nobody leaves before all have looked: a page that one process maps is nobody's to share
 
 
-def resident(folder: Path) -> dict[str, int]:
-    """Resident bytes of this process: private ones, those of mapped files below the folder, its proportional share.
+def every_verb(path: Path) -> None:
+    """Print how long it takes to import fieldstore and do everything once that needs a loop."""
+    start = time.perf_counter()
+    from fieldstore import Field, FieldStore
+    from fieldstore.engine.field import warm
 
-    private: per mapping what is dirty or anonymous; pages of a file that were only read belong to the page cache.
+    warm()
+    with FieldStore(path, create=False) as store:
+        points = store.field.points
+    field = Field(points.shape[1])
+    field.add(points)  # cells are made here
+    for some in range(0, 5000, 100):
+        field.add(points[some : some + 100])  # and split here
+    field.reweight(range(50), 0.0)
+    field.unlearn(range(50))
+    for exact in (False, True):
+        field.nearest(points[100], 10, exact=exact, smooth=True)
+        field.attractors(points[100], 10, exact=exact)
+    field.remaining(100)
+    print(json.dumps({"seconds": time.perf_counter() - start}))
+
+
+def resident(folder: Path) -> dict[str, int]:
+    """Resident bytes of this process.
+
+    mapped: of the files below the folder. beyond: all the rest. private: what of it is dirty or anonymous; pages of a
+    file that were only read belong to the page cache. proportional: its share, a page of n processes counting 1/n.
     """
-    found = {"private": 0, "mapped": 0, "proportional": 0}
+    found = {"mapped": 0, "beyond": 0, "private": 0, "proportional": 0}
     name, private = "", 0
     for line in Path("/proc/self/smaps").read_text().splitlines():
         word, *rest = line.split(maxsplit=5)
@@ -54,8 +82,11 @@ def resident(folder: Path) -> dict[str, int]:
             private += more
         elif word == "Rss:" and Path(name).is_relative_to(folder):
             found["mapped"] += 1024 * int(rest[0])
-        elif word == "Pss:":
-            found["proportional"] += 1024 * int(rest[0])
+        elif word == "Rss:":
+            found["beyond"] += 1024 * int(rest[0])
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            found["proportional"] = 1024 * int(line.split()[1])
     return found
 
 

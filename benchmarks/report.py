@@ -1,17 +1,17 @@
-# What a question hands out: a table on the screen, the same in JSON, a plot.
+# What a question hands out: tables on the screen, the same in JSON, the plots, and what of it the README shows.
 #
 # Rule: of the machine only cores and memory are told. Rule: no time of day, no paths: the files can be published.
 """Printing, JSON, plots."""
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from benchmarks import plots
 from benchmarks.plan import Plan
-from benchmarks.timing import Point, best_of
 
 _PACKAGES = (
     *("fieldstore", "numpy", "numba", "faiss-cpu", "hnswlib", "usearch"),
@@ -27,8 +27,8 @@ class Report:
 
     def __init__(self, question: str, title: str, plan: Plan) -> None:
         self._plan, self._question = plan, question
-        self._answer: dict[str, Any] = {"question": question, "title": title, "machine": machine(), "quick": plan.quick}
-        self._answer |= {"versions": versions(), "tables": [], "notes": []}
+        self._answer: dict[str, Any] = {"question": question, "title": title, "machine": machine(), "pace": plan.pace}
+        self._answer |= {"versions": versions(), "tables": [], "notes": [], "figures": []}
         print(f"# {title}", flush=True)
 
     def table(self, rows: Sequence[Row], title: str = "") -> None:
@@ -43,61 +43,21 @@ class Report:
         self._answer["notes"].append(note)
         print(note, flush=True)
 
+    def figure(
+        self, what: str, ours: str, beside: str = "", times: float | None = None, good: float | None = None
+    ) -> None:
+        """Keep a line for the README: what was measured, ours, others' beside it, how many times ours, our recall."""
+        line = {"what": what, "fieldstore": ours, "beside": beside, "times": times, "recall": good}
+        self._answer["figures"].append(line)
+
     def save(self) -> None:
-        """Write the JSON file."""
+        """Write the JSON file, and draw the plot if the question has one."""
         self._plan.results.mkdir(parents=True, exist_ok=True)
         path = self._plan.results / f"{self._question}.json"
         path.write_text(json.dumps(self._answer, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if self._question in ("query", "growth"):
+            plots.draw(self._plan.results, self.say)
         print(f"(written to {path.name})\n", flush=True)
-
-    def plot_curves(self, curves: Mapping[str, Sequence[Point]], title: str) -> None:
-        """Recall against time of every contender's best settings, time on a log scale."""
-
-        def draw(axes: Any) -> None:
-            for name, curve in curves.items():
-                ours = name.startswith("fieldstore")
-                best = best_of(curve)
-                axes.plot(
-                    [point.recall for point in best],
-                    [point.seconds * 1e6 for point in best],
-                    marker="o",
-                    markersize=4 if ours else 3,
-                    linewidth=2.5 if ours else 1.2,
-                    label=name,
-                )
-            axes.set(xlabel="recall@10", ylabel="µs per query, one thread", yscale="log", title=title)
-            axes.set_xlim(0.8, 1.005)  # below that, nobody wants the answers
-
-        self._plot(draw)
-
-    def plot_growth(self, lines: Mapping[str, Mapping[int, float]], title: str) -> None:
-        """Seconds per query by number of points, both on log scales; a line called √N is dashed."""
-
-        def draw(axes: Any) -> None:
-            for name, line in lines.items():
-                style = "--" if "√" in name else "o-"
-                axes.plot(list(line), [seconds * 1e6 for seconds in line.values()], style, label=name)
-            axes.set(xlabel="points", ylabel="µs per query, one thread", xscale="log", yscale="log", title=title)
-
-        self._plot(draw)
-
-    def _plot(self, draw: Any) -> None:
-        try:
-            import matplotlib
-        except ImportError:
-            self.say("matplotlib is not installed here, so there is no plot; `make bench` installs it")
-            return
-        matplotlib.use("Agg")
-        matplotlib.rcParams["svg.hashsalt"] = "fieldstore"  # the same figures give the same file
-        from matplotlib import pyplot
-
-        figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-        draw(axes)
-        axes.grid(True, which="both", alpha=0.3)
-        axes.legend(fontsize="small")
-        self._plan.results.mkdir(parents=True, exist_ok=True)
-        figure.savefig(self._plan.results / f"{self._question}.svg", metadata={"Date": None})
-        pyplot.close(figure)
 
 
 def aligned(lines: Sequence[tuple[str, ...]]) -> str:
@@ -129,6 +89,16 @@ def versions() -> dict[str, str]:
 def ratio(theirs: float | None, ours: float | None) -> float | None:
     """How many times ours fits into theirs; above 1, ours is the better."""
     return None if theirs is None or not ours else theirs / ours
+
+
+def time_of(seconds: float | None) -> str:
+    """A duration in the unit that suits it."""
+    if seconds is None:
+        return "–"
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:,.3g} {unit}" if seconds / size < 1000 else f"{seconds / size:,.0f} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
 
 
 def _shown(value: str | float | int | None) -> str:

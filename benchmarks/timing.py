@@ -4,6 +4,7 @@
 # Rule: a block is long enough that a contender works in its own cache, as it would alone.
 """Timing in turns, and comparing at equal recall."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,12 +28,19 @@ class Point(NamedTuple):
     seconds: float
 
 
-def in_turns(jobs: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every job in every round, `job(round)`, the jobs one after the other and each round another first."""
+def in_turns(
+    jobs: Mapping[str, Callable[[int], object]], rounds: int, patience: float = float("inf")
+) -> dict[str, list[float]]:
+    """Seconds of every job in every round, `job(round)`, the jobs one after the other and each round another first.
+
+    A job that once took longer than patience is not asked again.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     names = list(jobs)
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            if max(seconds[name], default=0.0) > patience:
+                continue
             begin = time.perf_counter()
             jobs[name](turn)
             seconds[name].append(time.perf_counter() - begin)
@@ -77,6 +85,20 @@ def at_recall(curve: Sequence[Point], wanted: float) -> float | None:
     misses = -np.log(np.maximum(1.0 - recalls, _MISS))
     logs = np.log([point.seconds for point in front])
     return float(np.exp(np.interp(-np.log(max(1.0 - wanted, _MISS)), misses, logs)))
+
+
+@contextmanager
+def cores(count: int) -> Iterator[bool]:
+    """At most so many cores for this thread and those it starts; whether that was possible: not on macOS."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield False
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield True
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @contextmanager
