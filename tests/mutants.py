@@ -47,7 +47,7 @@ MUTANTS = [
     Mutant(
         "the inverse is not seen by a second process",
         "fieldstore/mirror.py",
-        "            if self.folder.database.changes() != self._changes:",
+        "            if database.changes() != self._changes:",
         "            if self._changes is None:",
     ),
     Mutant(
