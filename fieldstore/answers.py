@@ -3,8 +3,9 @@
 # Rule: inside `mirror.reading`, and over rankings of that same state of the store.
 """The values the reading verbs return, filled in from the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,7 @@ from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
 
 _Rank = Callable[[NDArray[np.float32]], Ranking]
-_Stored = dict[int, tuple[str, str | None, str]]  # id, text, metadata as it is stored, by point
-_Records = dict[int, tuple[str, str | None, dict[str, Any]]]
+_Content = tuple[str, str | None, dict[str, Any]]  # id, text, metadata
 
 
 def ranker(
@@ -52,50 +52,52 @@ def ranked(rank: _Rank, queries: NDArray[np.float32]) -> list[Ranking]:
 
 
 def hits(mirror: Mirror, rankings: list[Ranking]) -> list[list[Hit]]:
-    """The rankings with their records, all fetched at once."""
-    wanted = [_points_of(ranking) for ranking in rankings]
-    stored = _stored(mirror, wanted[0] if len(wanted) == 1 else list({point for some in wanted for point in some}))
+    """The rankings with their records; no two hits share an object that could be changed."""
     weights = mirror.weights
+    return [_hits(mirror, ranking, weights) for ranking in rankings]
+
+
+def _hits(mirror: Mirror, ranking: Ranking, weights: NDArray[np.float64]) -> list[Hit]:
+    points: list[int] = ranking.points.tolist()
+    own = len(points)
+    for some in ranking.members:
+        points += some.points.tolist()
+    contents = _contents(mirror, points)
+    if not ranking.members:
+        return _filled(ranking, contents, weights, [()] * own)
+    rest = iter(contents[own:])
+    members = [
+        tuple(_filled(some, list(islice(rest, len(some.points))), weights, [()] * len(some.points)))
+        for some in ranking.members
+    ]
+    return _filled(ranking, contents[:own], weights, members)
+
+
+def _filled(
+    ranking: Ranking, contents: list[_Content], weights: NDArray[np.float64], members: Sequence[tuple[Hit, ...]]
+) -> list[Hit]:
+    numbers = (ranking.scores, ranking.cosines, weights[ranking.points], ranking.shares)
+    rows = zip(contents, *[column.tolist() for column in numbers], members, strict=True)
     return [
-        _filled(ranking, _read({point: stored[point] for point in points}), weights)
-        for ranking, points in zip(rankings, wanted, strict=True)
+        Hit(id, text, read, score, cosine, weight, share, of)
+        for (id, text, read), score, cosine, weight, share, of in rows
     ]
 
 
-def _points_of(ranking: Ranking) -> list[int]:
-    points: list[int] = ranking.points.tolist()
-    for members in ranking.members:
-        points += members.points.tolist()
-    return points
-
-
-def _filled(ranking: Ranking, records: _Records, weights: NDArray[np.float64]) -> list[Hit]:
-    points = ranking.points.tolist()
-    members = [tuple(_filled(of, records, weights)) for of in ranking.members] or [()] * len(points)
-    columns = (ranking.scores, ranking.cosines, weights[ranking.points], ranking.shares)
-    rows = zip(points, *(column.tolist() for column in columns), members, strict=True)
-    return [Hit(*records[point], *numbers) for point, *numbers in rows]
-
-
-def _stored(mirror: Mirror, points: list[int]) -> _Stored:
-    """Id, text and metadata of live points, in one statement; UnknownRecord when the database lost one of them."""
+def _contents(mirror: Mirror, points: list[int]) -> list[_Content]:
+    """What live points hold, in their order; UnknownRecord when the database lost one of them."""
     rows = mirror.folder.database.shown(points)
     if len(rows) < len(points):
         mirror.contents(points)  # tells which
-    return {point: (id, text, stored) for point, id, text, stored in rows}
-
-
-def _read(stored: _Stored) -> _Records:
-    """The same with the metadata as objects, of which nobody else holds a reference."""
-    metadatas = metadata.decode_all([kept for _, _, kept in stored.values()])
-    return {point: (id, text, read) for (point, (id, text, _)), read in zip(stored.items(), metadatas, strict=True)}
+    metadatas = metadata.decode_all([stored for _, _, _, stored in rows])
+    return [(id, text, read) for (_, id, text, _), read in zip(rows, metadatas, strict=True)]
 
 
 def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Record]:
     """The records of live points."""
-    held, weights = _read(_stored(mirror, points)), mirror.weights[points].tolist()
     vectors = [mirror.row(point).copy() if with_vectors else None for point in points]
-    return [Record(*held[point], *rest) for point, *rest in zip(points, weights, vectors, strict=True)]
+    rows = zip(_contents(mirror, points), mirror.weights[points].tolist(), vectors, strict=True)
+    return [Record(*content, *rest) for content, *rest in rows]
 
 
 def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:

@@ -41,7 +41,7 @@ def _changed(draft: Draft, ids: Sequence[str], same: Sequence[str], unknown: Seq
 
 def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
     """Store the batch's records, in place of those of the same id."""
-    with mirror.writing() as database:
+    with mirror.writing(settled=False) as database:
         dim = batch.dim if mirror.dim is None else mirror.dim
         rows = unit_rows(vectors, dim)
         first = database.points()

@@ -22,8 +22,9 @@ from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
 from fieldstore.engine.field import Field
 from fieldstore.errors import FieldStoreError, ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
 from fieldstore.filters import Filter
+from fieldstore.following import Follower
 from fieldstore.kept import KeptField
-from fieldstore.ledger import Draft, Frontier
+from fieldstore.ledger import Draft, Frontier, Kind
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
@@ -45,28 +46,42 @@ class Mirror:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._field: Field | None = None
-        self._size = 0  # entries of the ledger that memory follows
+        self._size = 0  # entries of the ledger that memory follows, or was told to follow
+        self._follower = Follower()
         self._kept = KeptField(folder, name)
         self._changes: int | None = None
         self._columns = Columns()
 
     # -- following the disk --------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def reading(self) -> Iterator[Database]:
+    def reading(self) -> "_Reading":
         """Memory and database as of one and the same entry, the newest; no other thread uses the connection."""
-        with self._lock:
-            self._ready()
-            with self.folder.database.snapshot():
-                if self.folder.database.changes() != self._changes:
-                    self._refresh()
-                yield self.folder.database
+        return _Reading(self)
+
+    def _begin_reading(self) -> bool:
+        self._ready()
+        self._settle()
+        database = self.folder.database
+        begun = database.begin_reading()
+        try:
+            if database.changes() != self._changes:
+                self._refresh()
+        except BaseException:
+            if begun:
+                database.end_reading()
+            raise
+        return begun
 
     @contextmanager
-    def writing(self, timeout: float | None = None) -> Iterator[Database]:
-        """Be the only writer, on top of everything committed so far. timeout: as in `Folder.writing`."""
+    def writing(self, timeout: float | None = None, *, settled: bool = True) -> Iterator[Database]:
+        """Be the only writer, on top of everything committed so far. timeout: as in `Folder.writing`.
+
+        settled: False = the field need not have taken in the last adds yet; nothing but `add` can do with that.
+        """
         with self._lock:
             self._ready()
+            if settled:
+                self._settle()
             try:
                 with self.folder.writing(timeout):
                     self._refresh()
@@ -92,8 +107,33 @@ class Mirror:
             self._follow(database)
         self._changes = changes  # last: what fails on the way is taken in by the next call
 
+    def _settle(self) -> None:
+        """Wait until the field has taken in every add. Where that failed it is let go of, to be worked out anew."""
+        try:
+            self._follower.wait()
+        except Exception as error:
+            _log.warning("the field of %s is worked out anew: %s", self.name, error)
+            self._changes, self._size, self._field, self._new = None, 0, None, False
+            self._follower.drop()
+
+    def _hand_over(self, draft: Draft) -> None:
+        """What `_refresh` does after an add, but for the field's part, which the follower does beside the next add."""
+        database = self.folder.database
+        changes, self.facts = database.changes(), database.facts()
+        assert self._field is not None
+        sums = draft.sums.values()
+        points = np.fromiter((known.point for known in sums), np.int64, len(sums))
+        weights = np.fromiter((known.weight for known in sums), np.int64, len(sums)) / MILLIONTHS
+        rows = self.folder.vectors(self._field.dim).rows(database.points())
+        self._follower.hand_over(self._field, rows, points, weights)
+        self._size = self.facts["size"]
+        self._changes = changes
+
     def _follow(self, database: Database) -> None:
         size, dim, kappa = self.facts["size"], self.facts["dim"], self.facts["kappa"]
+        if self._field is not None and size == self._size:
+            return  # kappa changes by an entry only
+        self._settle()
         begin, opening = time.monotonic(), self._field is None and not self._new
         if self._field is None:
             self._field, self._size = self._kept.load(self.facts) or (Field(dim), 0)
@@ -127,6 +167,7 @@ class Mirror:
                     self._keep_at_last()
                 finally:
                     self.closed = True
+                    self._follower.close()
                     self.folder.close()
             self.closed = True
 
@@ -168,7 +209,11 @@ class Mirror:
             database.put(contents)
             database.append(draft)
             database.begin_erase(erasing)
-        self._refresh()
+        kinds = {leaf.kind for leaf in draft.leaves}
+        if self._field is not None and Kind.ADD in kinds and Kind.CALIBRATE not in kinds and not erasing:
+            self._hand_over(draft)
+        else:
+            self._refresh()
 
     def agree(
         self,
@@ -215,14 +260,17 @@ class Mirror:
     def measure(self, draft: Draft, rows: NDArray[np.float32]) -> None:
         """Add a calibration to the draft once enough points are live; kappa that was asked for stays."""
         automatic = self.facts["kappa"] is None or self.facts["measured"] == _MEASURED_AT[0]
-        if not automatic:  # from then on an add costs the same whatever the store's size
+        coming = [count for count in _MEASURED_AT if self.facts["measured"] < count <= len(rows)]
+        if not automatic or not coming:  # from then on an add costs the same whatever the store's size
             return
+        self._settle()
+        self._refresh()
         weights = np.zeros(len(rows))
         weights[: len(self.weights)] = self.weights
         for known in draft.sums.values():
             weights[known.point] = known.weight
         live = np.flatnonzero(weights)
-        due = [count for count in _MEASURED_AT if self.facts["measured"] < count <= len(live)]
+        due = [count for count in coming if count <= len(live)]
         if due:
             drawn = live[np.linspace(0, len(live) - 1, due[-1]).round().astype(np.int64)]  # evenly over the rows
             draft.calibrate(round(measured_kappa(rows[drawn]) * MILLIONTHS), due[-1])
@@ -265,8 +313,8 @@ class Mirror:
 
     def row(self, point: int) -> NDArray[np.float32]:
         """(dim,) the vector of a point."""
-        assert self._field is not None  # there is a point, so there is a dimension
-        row: NDArray[np.float32] = self._field.points[point]
+        assert self.dim is not None  # there is a point, so there is a dimension
+        row: NDArray[np.float32] = self.folder.vectors(self.dim).rows(point + 1)[point]
         return row
 
     def contents(self, points: Sequence[int]) -> dict[int, Content]:
@@ -330,3 +378,29 @@ class Mirror:
         if known is None:
             raise UnknownRecord(f"no record '{id}' in {self.name}, live or forgotten")
         return known
+
+
+class _Reading:
+    """`Mirror.reading`, as a class: a query passes here twice, and a generator would cost it a tenth of its time."""
+
+    __slots__ = ("_begun", "_mirror")
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._begun = False
+
+    def __enter__(self) -> Database:
+        self._mirror._lock.acquire()
+        try:
+            self._begun = self._mirror._begin_reading()
+        except BaseException:
+            self._mirror._lock.release()
+            raise
+        return self._mirror.folder.database
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._begun:
+                self._mirror.folder.database.end_reading()
+        finally:
+            self._mirror._lock.release()

@@ -17,8 +17,8 @@ MUTANTS = [
     Mutant(
         "the inverse is appended but not applied",
         "fieldstore/mirror.py",
-        "            database.begin_erase(erasing)\n        self._refresh()",
-        "            database.begin_erase(erasing)\n        self._changes = database.changes()",
+        "            self._hand_over(draft)\n        else:\n            self._refresh()",
+        "            self._hand_over(draft)\n        else:\n            self._changes = database.changes()",
     ),
     Mutant(
         "the inverse is applied in memory but not durable",
@@ -47,7 +47,7 @@ MUTANTS = [
     Mutant(
         "the inverse is not seen by a second process",
         "fieldstore/mirror.py",
-        "            if self.folder.database.changes() != self._changes:",
+        "            if database.changes() != self._changes:",
         "            if self._changes is None:",
     ),
     Mutant(

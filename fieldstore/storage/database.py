@@ -32,6 +32,7 @@ from fieldstore.storage.foreign import APPLICATION, FORMAT
 _log = logging.getLogger("fieldstore")
 _FACTS = {"uuid", "dim", "embedder", "source_key", "size", "frontier", "time", "kappa", "measured"}
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
+_CACHE = 16384  # KiB of pages: the upper levels of every tree of a million records, and all that one batch changes
 _SCHEMA = """
 CREATE TABLE facts(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE entries(seq INTEGER PRIMARY KEY, point INTEGER, leaf BLOB NOT NULL);
@@ -106,6 +107,7 @@ class Database:
         """The settings that durability and erasing rest on; each is read back."""
         mode = self._one("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0")
+        self._connection.execute(f"PRAGMA cache_size=-{_CACHE}")
         if self._one("PRAGMA secure_delete=ON") != 1 or mode not in ("wal", "memory"):
             raise NotAStore(f"'{self._path}': SQLite refused secure_delete or write-ahead logging ({mode})")
 
@@ -144,18 +146,17 @@ class Database:
                 raise StoreClosed(f"the write may or may not have happened ({error}); open the store again") from error
             raise WriteFailed(f"the write failed ({error}); nothing was changed") from error
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Everything read inside belongs to one state of the database, whatever other connections write."""
+    def begin_reading(self) -> bool:
+        """From now on everything read belongs to one state of the database; whether this is to be ended by us."""
         if self._connection.in_transaction:
-            yield
-            return
+            return False
         self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+        return True
+
+    def end_reading(self) -> None:
+        """Let go of that state."""
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
