@@ -107,7 +107,7 @@ def test_phi_has_the_same_bits_whatever_other_places_points_and_threads_there_ar
     together = field.evaluate(places), field.similarity(places)
     for other in (field, alone):
         for threads in (1, 2, 5):
-            monkeypatch.setattr("fieldstore.engine.threads.cores", lambda threads=threads: threads)
+            monkeypatch.setattr("fieldstore.engine.threads._cores", lambda threads=threads: threads)
             assert np.array_equal(other.evaluate(places), together[0])
             assert np.array_equal(other.similarity(places), together[1])
         for start in range(0, len(places), 11):
