@@ -36,6 +36,11 @@ class Follower:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="fieldstore")
         self._waiting.append((len(points), self._thread.submit(_follow, field, rows, points, weights)))
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return all(done.done() for _, done in self._waiting)
+
     def wait(self) -> None:
         """Until all is in. Raises what went wrong: then, and only then, the field is not what it should be."""
         while self._waiting:

@@ -29,6 +29,7 @@ from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
 
+_WORTH_A_THREAD = 64  # points of an add; handing fewer over would cost more than it saves
 _MEASURED_AT = (256, 4096)  # live points at which kappa measures itself
 
 _log = logging.getLogger("fieldstore")
@@ -210,7 +211,8 @@ class Mirror:
             database.append(draft)
             database.begin_erase(erasing)
         kinds = {leaf.kind for leaf in draft.leaves}
-        if self._field is not None and Kind.ADD in kinds and Kind.CALIBRATE not in kinds and not erasing:
+        later = self._field is not None and Kind.ADD in kinds and Kind.CALIBRATE not in kinds and not erasing
+        if later and (len(draft.sums) >= _WORTH_A_THREAD or not self._follower.idle):
             self._hand_over(draft)
         else:
             self._refresh()

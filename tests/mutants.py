@@ -113,8 +113,8 @@ MUTANTS = [
     Mutant(
         "an erase does not look for the values kept for filters",
         "fieldstore/erasure.py",
-        "declared = folder.database.filter_values.of(point)",
-        "declared: list[str] = []",
+        ", *folder.database.filter_values.of(point)):",
+        "):",
     ),
     Mutant(
         "values kept for filters do not follow the ledger",

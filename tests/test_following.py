@@ -5,9 +5,15 @@ import threading
 import numpy as np
 import pytest
 
-from fieldstore import FieldStore, following
+from fieldstore import FieldStore, following, mirror
 
 DIM, COUNT = 8, 40
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Adds of any size go to the thread."""
+    monkeypatch.setattr(mirror, "_WORTH_A_THREAD", 1)
 
 
 @pytest.fixture
