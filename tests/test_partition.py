@@ -24,7 +24,7 @@ EVERYONE = np.empty(0, np.bool_)
 def early(monkeypatch):
     """Cells from 256 points on, so that a test of them is quick."""
     monkeypatch.setattr(field_module, "_CELLS_FROM", (256, 0))
-    monkeypatch.setattr(field_module, "_FEW", 16)
+    monkeypatch.setattr(field_module, "_FEW", (16, 10**6))
 
 
 def points_of(seed, count, dim):

@@ -37,7 +37,7 @@ from fieldstore.engine.threads import spread
 __all__ = ["Ascent", "Field", "Ranking", "warm"]
 
 _CELLS_FROM = 8192, 2**21  # points, and numbers in them: fewer are scanned flat, and exactly
-_FEW = 4096  # points: a filter that passes no more of them has them all scored
+_FEW = 4096, 64  # points, or one of so many: a filter that passes no more of them has them all scored
 _DEEPER = 0.15  # how much farther to look for each doubling of what is wanted, or halving of what may answer
 _PLACES = 8  # at which phi is worked out together; no thread gets fewer
 _NO_MASK = np.empty(0, np.bool_)
@@ -300,7 +300,7 @@ class Field:
             return None, 0
         held = len(partition)
         matching = held if not len(mask) else int(np.count_nonzero(mask))
-        if matching <= _FEW and len(mask):
+        if matching <= max(_FEW[0], held // _FEW[1]) and len(mask):
             return np.flatnonzero(mask), 0
         if 8 * pool > held:
             return None, 0

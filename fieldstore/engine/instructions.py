@@ -352,6 +352,28 @@ def signs(typing: Any, row: Any, centre: Any, block: Any, lane: Any, sums: Any) 
 
 
 @intrinsic
+def largest(typing: Any, values: Any) -> Any:
+    """The largest of the first 32 float32 of a contiguous row, none of them NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        vector = ir.VectorType(ir.FloatType(), _LANES)
+        low, high = (
+            builder.load(builder.bitcast(builder.gep(view.data, [_word(first)]), vector.as_pointer()), align=4)
+            for first in (0, _LANES)
+        )
+        width = _LANES
+        while True:
+            low = builder.select(builder.fcmp_ordered(">", low, high), low, high)
+            if width == 1:
+                return builder.extract_element(low, ir.Constant(_INDEX, 0))
+            width //= 2
+            low, high = (_part(builder, low, start, width) for start in (0, width))
+
+    return types.float32(values), generate
+
+
+@intrinsic
 def lowest(typing: Any, flags: Any) -> Any:
     """Position of the lowest set bit of a uint32 that is not 0."""
 

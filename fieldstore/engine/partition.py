@@ -23,7 +23,7 @@ from fieldstore.engine.threads import spread
 _TURNS = 4  # signs and transforms in turn, of the rotation
 _PER_ROOT = 6.5  # cells for each square root of points
 _SAMPLE = 16  # points for each cell, from which centres are learned
-_ROUNDS = 5  # of k-means
+_ROUNDS = 3  # of k-means
 _SPLIT_ROUNDS = 4  # of 2-means
 _LOOK = 24  # centres among which a point chooses its two cells
 _SLICE = 8192  # points worked on at once
@@ -31,7 +31,8 @@ _HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / ka
 _GAP = 0.125  # how far below the best cell the last one visited lies, as a part of the room, before it is measured
 _SLACK = 0.06  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
 _LEAST_CELLS = 4  # visited by every query
-_ASKED = 64  # points whose neighbours measure the gap
+_ASKED = 256  # points whose neighbours measure the gap
+_NEIGHBOURS = 640  # candidates among which the ten nearest of such a point are looked for
 _REACHED = 0.95  # part of those neighbours that lie in the cells visited
 _FAR = 3.0  # how much farther one looks for them
 _LANES_WANTED = 1.35  # for each point wanted: some points are found in both of their cells
@@ -222,14 +223,19 @@ class Partition:
         scores = turned @ centres.T - (centres**2).sum(axis=1) / 4.0
         scores[:, 0] = -np.inf
         best = scores.max(axis=1)
-        below: list[float] = []
-        for number, point in enumerate(asked.tolist()):
-            found = self._found(rows[point], 10 * _ASKED, len(parts.cells), _EVERYONE, 1.0)
-            near = found[np.argsort(-(rows[found] @ rows[point]), kind="stable")][1:11]  # the first is itself
-            cells = parts.cells[near]
-            reached = np.where(cells > 0, scores[number, cells], np.where(cells == 0, np.inf, -np.inf)).max(axis=1)
-            below += (best[number] - reached).tolist()
-        gap = float(np.quantile(np.maximum(below, 0.0), _REACHED)) if below else known
+        below = np.full((len(asked), 10), np.nan)
+
+        def work(part: slice) -> None:
+            for number, point in enumerate(asked[part].tolist(), part.start):
+                found = self._found(rows[point], _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
+                near = found[np.argsort(-(rows[found] @ rows[point]), kind="stable")][1:11]  # the first is itself
+                cells = parts.cells[near]
+                reached = np.where(cells > 0, scores[number, cells], np.where(cells == 0, np.inf, -np.inf)).max(axis=1)
+                below[number, : len(near)] = best[number] - reached
+
+        spread(work, len(asked), least=32)
+        known_below = below[~np.isnan(below)]
+        gap = float(np.quantile(np.maximum(known_below, 0.0), _REACHED)) if len(known_below) else known
         self._gap = max(gap, 0.02 * self._room)
         self._most = min(self.cells, 2 * max(_LEAST_CELLS, int((scores >= (best - gap)[:, None]).sum(axis=1).max())))
 

@@ -17,10 +17,11 @@ from typing import TypeVar
 import numpy as np
 from numba import njit
 
-from fieldstore.engine.instructions import dot, estimate, lowest, prefetch
+from fieldstore.engine.instructions import dot, estimate, largest, lowest, prefetch
 
 _Loop = TypeVar("_Loop", bound=Callable[..., object])
 
+_AHEAD = 4  # blocks that are asked for before they are looked at
 LANES = 32  # codes of a block, as `estimate` reads them
 _NOTHING = np.float32(-np.inf)
 
@@ -37,22 +38,38 @@ def _loop(function: _Loop) -> _Loop:
 
 
 @_loop
+def _halves(values, width, last):
+    """Butterflies between halves, in place, from so wide a half down to `last`."""
+    while width >= last:
+        for first in range(0, values.shape[0], 2 * width):
+            low = values[first : first + width]
+            high = values[first + width : first + 2 * width]
+            for i in range(width):
+                a = low[i]
+                b = high[i]
+                low[i] = a + b
+                high[i] = a - b
+        width //= 2
+
+
+@_loop
 def _hadamard(values, scratch):
-    """Walsh-Hadamard transform of a power of two of values, in place; every stage has the same shape (Pease, 1968)."""
-    half = values.shape[0] // 2
-    source = values
-    target = scratch
-    width = 1
-    while width < values.shape[0]:
-        for i in range(half):
-            a = source[2 * i]
-            b = source[2 * i + 1]
-            target[i] = a + b
-            target[i + half] = a - b
-        source, target = target, source
-        width *= 2
-    for i in range(2 * half):
-        values[i] = source[i]  # which is `values` itself after an even number of stages
+    """Walsh-Hadamard transform of a power of two of values, in place, its items in another order.
+
+    The sixteens are laid out apart before the last stages, so that every stage works on neighbours.
+    """
+    size = values.shape[0]
+    if size <= 16:
+        _halves(values, size // 2, 1)
+        return
+    _halves(values, size // 2, 16)
+    rows = size // 16
+    for column in range(16):
+        for row in range(rows):
+            scratch[column * rows + row] = values[row * 16 + column]
+    _halves(scratch[:size], size // 2, rows)
+    for i in range(size):
+        values[i] = scratch[i]
 
 
 @_loop
@@ -200,48 +217,52 @@ def _sort(values, items, count):
 
 
 @_loop
-def _near_centres(
-    row, planes, step, total, centres, scales, blocks, floats, behind, norms, most, reach, values, items
-):  # fmt: skip
+def _near_centres(row, planes, step, total, centres, scales, blocks, floats, behind, norms, most, reach, near):
     """The centres of the highest <row, c> - norms |c|**2 / 4, at most `most`, best first, exactly scored.
 
     Chosen by estimate, none more than reach below the best, then scored; centre 0 is never among them.
     norms: 1 (to find) or 2 (to join).
-    values and items: scratch of 2 * most + LANES, filled; returns how many.
+    near: scratch from `_scratch`; its values and items are filled; returns how many.
     """
-    estimates = np.empty(LANES, np.float32)
+    guesses, tops, values, items = near
+    count = centres.shape[0]
+    used = (count + LANES - 1) // LANES
     quarter = behind + 2 * LANES
     base = dot(row, centres[0]) * scales[0]
     twice = np.float32(2.0) * step
     less = step * np.float32(total)
+    more = norms - np.float32(1.0)
+    for block in range(used):
+        some = guesses[block * LANES : block * LANES + LANES]
+        estimate(blocks[block], planes, base, twice, less, _NOTHING, some)
+        if more > 0.0:
+            behind_it = floats[block, quarter : quarter + LANES]
+            for lane in range(LANES):
+                some[lane] -= more * behind_it[lane]
+        if block == 0:
+            some[0] = _NOTHING
+        if block == used - 1:
+            for lane in range(count - block * LANES, LANES):
+                some[lane] = _NOTHING
+        tops[block] = largest(some)
+        values[block] = tops[block]
+    best = _NOTHING
+    for block in range(used):
+        best = max(best, tops[block])
+    bar = best - reach
+    if used >= most:  # as many blocks hold one that is as good
+        bar = max(bar, _cut(values, items, used, most))
     found = 0
-    least = _NOTHING
-    for block in range((centres.shape[0] + LANES - 1) // LANES):
-        above = estimate(blocks[block], planes, base, twice, less, least, estimates)
-        while above != 0:
-            lane = lowest(above)
-            above &= above - np.uint32(1)
-            c = block * LANES + lane
-            value = estimates[lane] - (norms - np.float32(1.0)) * floats[block, quarter + lane]
-            if value > least and 0 < c < centres.shape[0]:
+    for block in range(used):
+        if tops[block] >= bar:
+            for lane in range(LANES):
+                value = guesses[block * LANES + lane]
                 values[found] = value
-                items[found] = c
-                found += 1
-        if found >= 2 * most:
-            found, least = _thin(values, items, found, most)
+                items[found] = block * LANES + lane
+                found += value >= bar and value > _NOTHING
     if found > most:
         _cut(values, items, found, most)
         found = most
-    top = _NOTHING
-    for i in range(found):
-        top = max(top, values[i])
-    count = 0
-    for i in range(found):
-        if values[i] >= top - reach:
-            values[count] = values[i]
-            items[count] = items[i]
-            count += 1
-    found = count
     for i in range(min(4, found)):
         prefetch(centres, items[i])
     for i in range(found):
@@ -253,6 +274,18 @@ def _near_centres(
     return found
 
 
+@_loop
+def _scratch(centres):
+    """Room for `_near_centres` among so many: estimates, the largest of each block, chosen values and their centres."""
+    room = (centres + 2 * LANES - 1) // LANES * LANES
+    return (
+        np.empty(room, np.float32),
+        np.empty(room // LANES, np.float32),
+        np.empty(room, np.float32),
+        np.empty(room, np.int64),
+    )
+
+
 # -- where points belong, and where a query looks ----------------------------------------------------------------------
 
 
@@ -262,29 +295,18 @@ def assign(rows, centres, scales, blocks, floats, behind, look, twice, cells):
 
     cells     (m, 2) int32, filled; -1 = none
     """
-    values = np.empty(2 * look + LANES, np.float32)
-    items = np.empty(2 * look + LANES, np.int64)
+    near = _scratch(centres.shape[0])
+    values = near[2]
+    items = near[3]
     planes = np.empty((4, (rows.shape[1] + 63) // 64), np.uint64)
     residual = np.empty(rows.shape[1], np.float32)
     for i in range(rows.shape[0]):
         row = rows[i]
         step, total = _quantise(row, planes)
         found = _near_centres(
-            row,
-            planes,
-            step,
-            total,
-            centres,
-            scales,
-            blocks,
-            floats,
-            behind,
-            np.float32(2.0),
-            look,
-            np.float32(np.inf),
-            values,
-            items,
-        )
+            row, planes, step, total, centres, scales, blocks, floats, behind, np.float32(2.0), look,
+            np.float32(np.inf), near,
+        )  # fmt: skip
         cells[i, 0] = items[0]
         cells[i, 1] = -1
         if not twice or found < 2:
@@ -322,53 +344,60 @@ def find(
     _rotate(query, turns, np.empty(query.shape[0], np.float32), turned)
     planes = np.empty((4, (query.shape[0] + 63) // 64), np.uint64)
     step, total = _quantise(turned, planes)
-    nearness = np.empty(2 * most_cells + LANES, np.float32)
-    cells = np.empty(2 * most_cells + LANES, np.int64)
-    near = _near_centres(
+    near = _scratch(centres.shape[0])
+    nearness = near[2]
+    cells = near[3]
+    chosen = _near_centres(
         turned, planes, step, total, centres, scales, centre_blocks, centre_floats, behind, np.float32(1.0),
-        most_cells, gap + slack, nearness, cells,
+        most_cells, gap + slack, near,
     )  # fmt: skip
+    visited = 0
+    room = 0
+    for turn in range(chosen):
+        if turn >= least_cells and nearness[turn] < nearness[0] - gap:
+            break
+        visited += 1
+        room += abs(np.int64(heads[cells[turn], 1])) // LANES + 1
+    chain = np.empty(room + abs(np.int64(heads[0, 1])) // LANES + 1, np.int64)
+    bases = np.empty(chain.shape[0], np.float32)
+    count = 0
+    for turn in range(-1, visited):
+        cell = 0 if turn < 0 else cells[turn]
+        base = dot(turned, centres[cell]) * scales[cell]
+        block = np.int64(heads[cell, 0])
+        while 0 <= block < blocks.shape[0] and count < chain.shape[0]:
+            if count < _AHEAD:
+                prefetch(blocks, block)
+            chain[count] = block
+            bases[count] = base
+            count += 1
+            block = np.int64(following[block])
     values = np.empty(2 * wanted + LANES, np.float32)
     points = np.empty(2 * wanted + LANES, np.int64)
     estimates = np.empty(LANES, np.float32)
     twice = np.float32(2.0) * step
     less = step * np.float32(total)
     found = 0
-    scanned = 0
     least = _NOTHING
-    visited = 0
-    for turn in range(-1, near):
-        if turn >= least_cells and nearness[turn] < nearness[0] - gap:
-            break
-        cell = 0 if turn < 0 else cells[turn]
-        base = dot(turned, centres[cell]) * scales[cell]
-        block = heads[cell, 0]
-        if turn + 1 < near:
-            upcoming = heads[cells[turn + 1], 0]
-            if 0 <= upcoming < blocks.shape[0]:
-                prefetch(blocks, upcoming)
-        visited += 1
-        while 0 <= block < blocks.shape[0]:
-            after = following[block]
-            if 0 <= after < blocks.shape[0]:
-                prefetch(blocks, after)
-            above = estimate(blocks[block], planes, base, twice, less, least, estimates)
-            scanned += LANES
-            while above != 0:
-                lane = lowest(above)
-                above &= above - np.uint32(1)
-                point = np.int64(numbers[block, behind + 2 * LANES + lane])
-                if 0 <= point < limit and (allowed.shape[0] == 0 or allowed[point]):
-                    values[found] = estimates[lane]
-                    points[found] = point
-                    found += 1
-            if found >= 2 * wanted:
-                found, least = _thin(values, points, found, wanted)
-            block = after
+    for i in range(count):
+        if i + _AHEAD < count:
+            prefetch(blocks, chain[i + _AHEAD])
+        block = chain[i]
+        above = estimate(blocks[block], planes, bases[i], twice, less, least, estimates)
+        while above != 0:
+            lane = lowest(above)
+            above &= above - np.uint32(1)
+            point = np.int64(numbers[block, behind + 2 * LANES + lane])
+            if 0 <= point < limit and (allowed.shape[0] == 0 or allowed[point]):
+                values[found] = estimates[lane]
+                points[found] = point
+                found += 1
+        if found >= 2 * wanted:
+            found, least = _thin(values, points, found, wanted)
     if found > wanted:
         _cut(values, points, found, wanted)
         found = wanted
-    return points[: _distinct(points, found)], visited, scanned
+    return points[: _distinct(points, found)], visited + 1, LANES * count
 
 
 @_loop
