@@ -352,7 +352,7 @@ def find(
         most_cells, gap + slack, near,
     )  # fmt: skip
     visited = 0
-    room = 0
+    room = np.int64(0)
     for turn in range(chosen):
         if turn >= least_cells and nearness[turn] < nearness[0] - gap:
             break
