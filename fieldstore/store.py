@@ -466,6 +466,8 @@ class FieldStore:
         mirror = self._mirror
         with mirror.reading():
             found = audit.differences(mirror.folder, mirror.weights, mirror.kappa)
+            astray = [] if mirror.dim is None else mirror.field.astray().tolist()
+            found += [f"point {point} weighs something and is in no cell, or the other way round" for point in astray]
         with suppress(WriterBusy), mirror.writing(timeout=0.0):
             found += audit.orphans(mirror.folder)
         return found

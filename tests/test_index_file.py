@@ -163,3 +163,12 @@ def test_a_full_disk_costs_the_index_and_nothing_else(closed, rows, caplog, monk
     monkeypatch.undo()
     with FieldStore(closed) as store:
         assert store.count() == COUNT
+
+
+def test_verify_tells_points_that_the_cells_do_not_hold(closed, rows):
+    file = IndexFile(DISK, closed / "index")
+    stamp, arrays = file.load()
+    arrays["cells"][11] = -1
+    file.save(stamp, arrays)
+    with FieldStore(closed) as store:
+        assert store.verify() == ["point 11 weighs something and is in no cell, or the other way round"]

@@ -186,6 +186,14 @@ class Field:
         arrays.offsets[: len(weights)] = _log_weights(weights) / self.kappa
         arrays.partition = partition
 
+    def astray(self) -> NDArray[np.int64]:
+        """Points that are in cells and must not be, or must be and are not: none, unless something is broken."""
+        partition, arrays = self._arrays.partition, self._arrays
+        if partition is None:
+            return np.empty(0, np.int64)
+        points = np.arange(len(self))
+        return points[partition.has(points) != (arrays.offsets[: len(self)] > -np.inf)]
+
     def view(self) -> "Field":
         """This field, to be looked at and not changed, at no cost: nothing is copied.
 
