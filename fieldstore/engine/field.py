@@ -191,8 +191,8 @@ class Field:
         partition, arrays = self._arrays.partition, self._arrays
         if partition is None:
             return np.empty(0, np.int64)
-        points = np.arange(len(self))
-        return points[partition.has(points) != (arrays.offsets[: len(self)] > -np.inf)]
+        weighs = arrays.offsets[: len(self)] > -np.inf
+        return np.flatnonzero(partition.has(np.arange(len(self))) != weighs)
 
     def view(self) -> "Field":
         """This field, to be looked at and not changed, at no cost: nothing is copied.
