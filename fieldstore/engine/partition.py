@@ -36,6 +36,8 @@ _NEIGHBOURS = 640  # candidates among which the ten nearest of such a point are 
 _REACHED = 0.95  # part of those neighbours that lie in the cells visited
 _FAR = 3.0  # how much farther one looks for them
 _LANES_WANTED = 1.35  # for each point wanted: some points are found in both of their cells
+_STALE = 1.5  # times as many points as when gap and most were measured: they are measured again
+_CROWDED = 65536  # points; from two and a half times as many on, more have to be scored
 _SHARP = 384  # dimensions from which codes tell points well apart; with fewer, more points have to be scored
 
 _EVERYONE = np.empty(0, np.bool_)
@@ -156,7 +158,7 @@ class Partition:
             self._put(rows, offsets, points, kappa)
             while self.cells < _cells_for(len(self)):
                 self._split(rows, offsets, int(self._parts.heads[1 : self.cells, 1].argmax()) + 1)
-            if self._count > 2 * self._measured:
+            if self._count > _STALE * self._measured:
                 self._measure(rows)
 
     def take_out(self, points: Numbers) -> None:
@@ -416,9 +418,13 @@ class Partition:
             parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed,
             np.float32(self._gap * depth), np.float32(_SLACK * self._room), _LEAST_CELLS,
             min(self.cells, max(_LEAST_CELLS, int(self._most * max(1.0, depth**4)))),
-            math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5),
+            math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5 * self._crowding()),
         )  # fmt: skip
         return points
+
+    def _crowding(self) -> float:
+        """How many times more points must be scored, because among very many the best lie closer than codes tell."""
+        return max(1.0, math.log2(max(self._count, 1) / _CROWDED) / 1.25)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
