@@ -37,7 +37,7 @@ _REACHED = 0.95  # part of those neighbours that lie in the cells visited
 _FAR = 3.0  # how much farther one looks for them
 _LANES_WANTED = 1.35  # for each point wanted: some points are found in both of their cells
 _STALE = 1.5  # times as many points as when gap and most were measured: they are measured again
-_CROWDED = 65536  # points; from two and a half times as many on, more have to be scored
+_CROWDED = 65536  # points; from four times as many on, more have to be scored
 _SHARP = 384  # dimensions from which codes tell points well apart; with fewer, more points have to be scored
 
 _EVERYONE = np.empty(0, np.bool_)
@@ -424,7 +424,7 @@ class Partition:
 
     def _crowding(self) -> float:
         """How many times more points must be scored, because among very many the best lie closer than codes tell."""
-        return max(1.0, math.log2(max(self._count, 1) / _CROWDED) / 1.25)
+        return max(1.0, math.log2(max(self._count, 1) / _CROWDED) / 2.0)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
