@@ -28,13 +28,15 @@ _SPLIT_ROUNDS = 4  # of 2-means
 _LOOK = 24  # centres among which a point chooses its two cells
 _SLICE = 8192  # points worked on at once
 _HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / kappa, goes into the cell always visited
-_GAP = 0.125  # how far below the best cell the last one visited lies, as a part of the room, before it is measured
-_SLACK = 0.06  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
+_FAR = 0.5  # how far below the best cell the last one visited lies at most, as a part of the room, to be measured
+_PULL = 0.7  # how much nearer the last one visited is for each unit that the points found by then are better
+_SLACK = 0.03  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
 _LEAST_CELLS = 4  # visited by every query
 _ASKED = 256  # points whose neighbours measure the gap
 _NEIGHBOURS = 640  # candidates among which the ten nearest of such a point are looked for
 _REACHED = 0.95  # part of those neighbours that lie in the cells visited
-_FAR = 3.0  # how much farther one looks for them
+_ANYHOW = 0.99  # part of them in cells that are visited whatever was found
+_RANK = 50  # the neighbour that the points found by then are as good as
 _LANES_WANTED = 1.35  # for each point wanted: some points are found in both of their cells
 _STALE = 1.5  # times as many points as when gap and most were measured: they are measured again
 _CROWDED = 65536  # points; from four times as many on, more have to be scored
@@ -120,7 +122,8 @@ class Partition:
         )
         self._centre_room = self._parts.centres  # what centres are the first of
         self._room = 1.0  # 1 - |mean|**2: the scale that cosines differ on
-        self._gap = 2.0  # how far below the best cell's score the last one visited lies: no limit yet
+        self._far = 2.0  # how far below the best cell's score the last one visited lies at most: no limit yet
+        self._gap = 2.0  # and how far, less _PULL times what the points found lie above the best cell's score
         self._most = 1  # cells that a query visits at most
         self._count = 0
         self._measured = 0  # points there were when gap and most were measured
@@ -150,7 +153,8 @@ class Partition:
         with self._changing():
             fresh._measure(rows)
             self._parts, self._count = fresh._parts, fresh._count
-            self._room, self._gap, self._most, self._measured = fresh._room, fresh._gap, fresh._most, fresh._measured
+            self._room, self._far, self._gap = fresh._room, fresh._far, fresh._gap
+            self._most, self._measured = fresh._most, fresh._measured
 
     def put(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers, kappa: float) -> None:
         """Add points (m,) that are not here yet, and split the fullest cells where there are too few by now."""
@@ -218,28 +222,36 @@ class Partition:
         parts, self._measured = self._parts, self._count
         if not len(asked):
             return
-        known = self._gap if self._gap < 1.0 else _GAP * self._room
-        self._gap, self._most = _FAR * known, self.cells
+        self._far = self._gap = _FAR * self._room
+        self._most = self.cells
         turned = scan.rotated(rows[asked], self._turns)
         centres = parts.scales[: self.cells, None] * parts.centres
         scores = turned @ centres.T - (centres**2).sum(axis=1) / 4.0
         scores[:, 0] = -np.inf
         best = scores.max(axis=1)
         below = np.full((len(asked), 10), np.nan)
+        above = np.zeros(len(asked))
 
         def work(part: slice) -> None:
             for number, point in enumerate(asked[part].tolist(), part.start):
                 found = self._found(rows[point], _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
-                near = found[np.argsort(-(rows[found] @ rows[point]), kind="stable")][1:11]  # the first is itself
+                cosines = rows[found] @ rows[point]
+                order = np.argsort(-cosines, kind="stable")
+                near = found[order[1:11]]  # the first is itself
                 cells = parts.cells[near]
                 reached = np.where(cells > 0, scores[number, cells], np.where(cells == 0, np.inf, -np.inf)).max(axis=1)
                 below[number, : len(near)] = best[number] - reached
+                above[number] = cosines[order[: _RANK + 1][-1]] - best[number]
 
         spread(work, len(asked), least=32)
-        known_below = below[~np.isnan(below)]
-        gap = float(np.quantile(np.maximum(known_below, 0.0), _REACHED)) if len(known_below) else known
-        self._gap = max(gap, 0.02 * self._room)
-        self._most = min(self.cells, 2 * max(_LEAST_CELLS, int((scores >= (best - gap)[:, None]).sum(axis=1).max())))
+        below = np.where(below < np.inf, np.maximum(below, 0.0), np.nan)
+        if np.isnan(below).all():
+            return
+        self._far = max(float(np.nanquantile(below, _ANYHOW)), 0.02 * self._room)
+        self._gap = float(np.nanquantile(below + _PULL * above[:, None], _REACHED))
+        reach = np.minimum(self._far, self._gap - _PULL * above)
+        within = (scores >= (best - reach)[:, None]).sum(axis=1)
+        self._most = min(self.cells, 2 * max(_LEAST_CELLS, int(within.max())))
 
     def _set_centres(self, first: int, centres: Rows) -> None:
         """Let centre first and those behind it be these."""
@@ -359,7 +371,7 @@ class Partition:
         parts = self._parts
         return {
             **{name: getattr(parts, name) for name in _KEPT},
-            "figures": np.array([self._room, self._gap, self._most, self._count, self._measured], np.float64),
+            "figures": np.array([self._room, self._far, self._gap, self._most, self._count, self._measured], np.float64),
         }
 
     def restore(self, state: dict[str, NDArray[Any]], points: int) -> None:
@@ -391,8 +403,8 @@ class Partition:
         if int(np.count_nonzero(held >= 0)) != int(parts.heads[:cells, 1].sum()):
             raise ValueError("lanes and their counts differ")
         with self._changing():
-            self._parts, (self._room, self._gap) = parts, state["figures"][:2].tolist()
-            self._most, self._count, self._measured = state["figures"][2:].astype(np.int64).tolist()
+            self._parts, (self._room, self._far, self._gap) = parts, state["figures"][:3].tolist()
+            self._most, self._count, self._measured = state["figures"][3:].astype(np.int64).tolist()
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
@@ -416,7 +428,8 @@ class Partition:
         points, _, _ = scan.find(
             query, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
             parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed,
-            np.float32(self._gap * depth), np.float32(_SLACK * self._room), _LEAST_CELLS,
+            np.float32(self._far * depth), np.float32(self._gap * depth), np.float32(_PULL * depth),
+            np.float32(_SLACK * self._room), _LEAST_CELLS,
             min(self.cells, max(_LEAST_CELLS, int(self._most * max(1.0, depth**4)))),
             math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5 * self._crowding()),
         )  # fmt: skip

@@ -23,6 +23,8 @@ _Loop = TypeVar("_Loop", bound=Callable[..., object])
 
 _AHEAD = 4  # blocks that are asked for before they are looked at
 LANES = 32  # codes of a block, as `estimate` reads them
+_STEPS = 64  # by which cells are put in order
+_RING = 8  # places for them
 _NOTHING = np.float32(-np.inf)
 
 
@@ -217,22 +219,20 @@ def _sort(values, items, count):
 
 
 @_loop
-def _near_centres(row, planes, step, total, centres, scales, blocks, floats, behind, norms, most, reach, near):
-    """The centres of the highest <row, c> - norms |c|**2 / 4, at most `most`, best first, exactly scored.
+def _guess_centres(row, planes, step, total, centres, scales, blocks, floats, behind, norms, guesses, tops):
+    """Fill in an estimate of <row, c> - norms |c|**2 / 4 for every centre c, and the largest of each block.
 
-    Chosen by estimate, none more than reach below the best, then scored; centre 0 is never among them.
-    norms: 1 (to find) or 2 (to join).
-    near: scratch from `_scratch`; its values and items are filled; returns how many.
+    norms: 1 (to find) or 2 (to join). For centre 0, and behind the last one, it is -inf.
+    returns   the largest of all
     """
-    guesses, tops, values, items = near
     count = centres.shape[0]
-    used = (count + LANES - 1) // LANES
     quarter = behind + 2 * LANES
     base = dot(row, centres[0]) * scales[0]
     twice = np.float32(2.0) * step
     less = step * np.float32(total)
     more = norms - np.float32(1.0)
-    for block in range(used):
+    best = _NOTHING
+    for block in range(tops.shape[0]):
         some = guesses[block * LANES : block * LANES + LANES]
         estimate(blocks[block], planes, base, twice, less, _NOTHING, some)
         if more > 0.0:
@@ -241,17 +241,21 @@ def _near_centres(row, planes, step, total, centres, scales, blocks, floats, beh
                 some[lane] -= more * behind_it[lane]
         if block == 0:
             some[0] = _NOTHING
-        if block == used - 1:
-            for lane in range(count - block * LANES, LANES):
-                some[lane] = _NOTHING
+        for lane in range(count - block * LANES, LANES):
+            some[lane] = _NOTHING
         tops[block] = largest(some)
-        values[block] = tops[block]
-    best = _NOTHING
-    for block in range(used):
         best = max(best, tops[block])
-    bar = best - reach
+    return best
+
+
+@_loop
+def _highest(guesses, tops, most, values, items):
+    """The items of the `most` highest guesses, in any order, with their values; returns how many."""
+    used = tops.shape[0]
+    bar = _NOTHING
     if used >= most:  # as many blocks hold one that is as good
-        bar = max(bar, _cut(values, items, used, most))
+        values[:used] = tops
+        bar = _cut(values, items, used, most)
     found = 0
     for block in range(used):
         if tops[block] >= bar:
@@ -263,27 +267,36 @@ def _near_centres(row, planes, step, total, centres, scales, blocks, floats, beh
     if found > most:
         _cut(values, items, found, most)
         found = most
-    for i in range(min(4, found)):
-        prefetch(centres, items[i])
-    for i in range(found):
-        if i + 4 < found:
-            prefetch(centres, items[i + 4])
-        c = items[i]
-        values[i] = dot(row, centres[c]) * scales[c] - norms * floats[c // LANES, quarter + c % LANES]
-    _sort(values, items, found)
     return found
 
 
 @_loop
-def _scratch(centres):
-    """Room for `_near_centres` among so many: estimates, the largest of each block, chosen values and their centres."""
-    room = (centres + 2 * LANES - 1) // LANES * LANES
-    return (
-        np.empty(room, np.float32),
-        np.empty(room // LANES, np.float32),
-        np.empty(room, np.float32),
-        np.empty(room, np.int64),
-    )
+def _in_order(guesses, tops, best, far, values, items):
+    """The items whose guess lies at most `far` below the best, in about that order; returns them.
+
+    values, items: scratch. Items are counted into steps, and within a step are not sorted.
+    """
+    found = 0
+    for block in range(tops.shape[0]):
+        if tops[block] >= best - far:
+            for lane in range(LANES):
+                value = guesses[block * LANES + lane]
+                values[found] = value
+                items[found] = block * LANES + lane
+                found += value >= best - far
+    finer = np.float32(_STEPS - 1) / far
+    ends = np.zeros(_STEPS + 1, np.int64)
+    steps = np.empty(found, np.int32)
+    for i in range(found):
+        steps[i] = (best - values[i]) * finer
+        ends[steps[i] + 1] += 1
+    for step in range(_STEPS):
+        ends[step + 1] += ends[step]
+    ordered = np.empty(found, np.int64)
+    for i in range(found):
+        ordered[ends[steps[i]]] = items[i]
+        ends[steps[i]] += 1
+    return ordered
 
 
 # -- where points belong, and where a query looks ----------------------------------------------------------------------
@@ -295,28 +308,42 @@ def assign(rows, centres, scales, blocks, floats, behind, look, twice, cells):
 
     cells     (m, 2) int32, filled; -1 = none
     """
-    near = _scratch(centres.shape[0])
-    values = near[2]
-    items = near[3]
+    used = (centres.shape[0] + LANES - 1) // LANES
+    guesses = np.empty(used * LANES, np.float32)
+    tops = np.empty(used, np.float32)
+    values = np.empty(used * LANES, np.float32)
+    items = np.empty(used * LANES, np.int64)
     planes = np.empty((4, (rows.shape[1] + 63) // 64), np.uint64)
     residual = np.empty(rows.shape[1], np.float32)
     for i in range(rows.shape[0]):
         row = rows[i]
         step, total = _quantise(row, planes)
-        found = _near_centres(
-            row, planes, step, total, centres, scales, blocks, floats, behind, np.float32(2.0), look,
-            np.float32(np.inf), near,
-        )  # fmt: skip
-        cells[i, 0] = items[0]
+        _guess_centres(
+            row, planes, step, total, centres, scales, blocks, floats, behind, np.float32(2.0), guesses, tops
+        )
+        found = _highest(guesses, tops, look, values, items)
+        first = 0
+        for j in range(found):
+            prefetch(centres, items[j])
+        for j in range(found):
+            c = items[j]
+            quarter = floats[c // LANES, behind + 2 * LANES + c % LANES]
+            values[j] = dot(row, centres[c]) * scales[c] - np.float32(2.0) * quarter
+            if values[j] > values[first]:
+                first = j
+        own = items[first]
+        cells[i, 0] = own
         cells[i, 1] = -1
         if not twice or found < 2:
             continue
         for j in range(row.shape[0]):
-            residual[j] = row[j] - scales[items[0]] * np.float32(centres[items[0], j])
+            residual[j] = row[j] - scales[own] * np.float32(centres[own, j])
         size = max(dot(residual, residual), np.float32(1e-30))
         along = dot(residual, row)
         least = np.float32(np.inf)
-        for j in range(1, found):
+        for j in range(found):
+            if j == first:
+                continue
             off = along - dot(residual, centres[items[j]]) * scales[items[j]]
             loss = off * off / size - np.float32(2.0) * values[j]  # |x - c|**2 is |x|**2 less twice its value
             if loss < least:
@@ -327,15 +354,16 @@ def assign(rows, centres, scales, blocks, floats, behind, look, twice, cells):
 @_loop
 def find(
     query, turns, centres, scales, centre_blocks, centre_floats, heads, blocks, numbers, following, behind,
-    limit, allowed, gap, slack, least_cells, most_cells, wanted,
+    limit, allowed, far, gap, pull, slack, least_cells, most_cells, wanted,
 ):  # fmt: skip
     """The points whose estimated score is highest, at most `wanted`, in any order; each once.
 
     query        (dim,) float32, unit length
     behind       32-bit numbers of codes in a block
     limit        only points below it;  allowed (limit,) bool: which of them may answer; length 0 = all
-    gap          cells are visited, best first, until their score lies this far below the best one's,
-    slack        how far off an estimate of that score may be; cells are chosen by estimate and then scored
+    far          cells are visited, best first, until their score lies this far below the best one's,
+    gap, pull    or gap, less pull times what the wanted points found by then lie above that one's,
+    slack        how far off an estimate of a cell's score may be; it is scored when its turn comes
     least_cells  but at least so many
     most_cells   and at most so many; cell 0 is always visited
     returns      points (c,) int64; cells visited; codes scanned
@@ -344,34 +372,15 @@ def find(
     _rotate(query, turns, np.empty(query.shape[0], np.float32), turned)
     planes = np.empty((4, (query.shape[0] + 63) // 64), np.uint64)
     step, total = _quantise(turned, planes)
-    near = _scratch(centres.shape[0])
-    nearness = near[2]
-    cells = near[3]
-    chosen = _near_centres(
-        turned, planes, step, total, centres, scales, centre_blocks, centre_floats, behind, np.float32(1.0),
-        most_cells, gap + slack, near,
+    used = (centres.shape[0] + LANES - 1) // LANES
+    guesses = np.empty(used * LANES, np.float32)
+    tops = np.empty(used, np.float32)
+    cells = np.empty(used * LANES, np.int64)
+    first = _guess_centres(
+        turned, planes, step, total, centres, scales, centre_blocks, centre_floats, behind, np.float32(1.0), guesses,
+        tops,
     )  # fmt: skip
-    visited = 0
-    room = np.int64(0)
-    for turn in range(chosen):
-        if turn >= least_cells and nearness[turn] < nearness[0] - gap:
-            break
-        visited += 1
-        room += abs(np.int64(heads[cells[turn], 1])) // LANES + 1
-    chain = np.empty(room + abs(np.int64(heads[0, 1])) // LANES + 1, np.int64)
-    bases = np.empty(chain.shape[0], np.float32)
-    count = 0
-    for turn in range(-1, visited):
-        cell = 0 if turn < 0 else cells[turn]
-        base = dot(turned, centres[cell]) * scales[cell]
-        block = np.int64(heads[cell, 0])
-        while 0 <= block < blocks.shape[0] and count < chain.shape[0]:
-            if count < _AHEAD:
-                prefetch(blocks, block)
-            chain[count] = block
-            bases[count] = base
-            count += 1
-            block = np.int64(following[block])
+    order = _in_order(guesses, tops, first, far + slack, np.empty(used * LANES, np.float32), cells)
     values = np.empty(2 * wanted + LANES, np.float32)
     points = np.empty(2 * wanted + LANES, np.int64)
     estimates = np.empty(LANES, np.float32)
@@ -379,15 +388,55 @@ def find(
     less = step * np.float32(total)
     found = 0
     least = _NOTHING
-    for i in range(count):
-        if i + _AHEAD < count:
-            prefetch(blocks, chain[i + _AHEAD])
-        block = chain[i]
-        above = estimate(blocks[block], planes, bases[i], twice, less, least, estimates)
+    best = _NOTHING
+    ahead = np.empty(_RING, np.int64)  # blocks that were asked for
+    bases = np.empty(_RING, np.float32)
+    base = dot(turned, centres[0]) * scales[0]
+    block = np.int64(heads[0, 0])
+    left = abs(np.int64(heads[0, 1])) // LANES + 1  # blocks that the cell may have
+    turn = 0
+    last = min(order.shape[0], most_cells)
+    visited = 1
+    asked = 0
+    scanned = 0
+    while True:
+        while asked < scanned + _AHEAD:
+            if 0 <= block < blocks.shape[0] and left > 0:
+                prefetch(blocks, block)
+                ahead[asked % _RING] = block
+                bases[asked % _RING] = base
+                asked += 1
+                left -= 1
+                block = np.int64(following[block])
+                continue
+            if turn == last:
+                break
+            bar = _NOTHING
+            if turn >= least_cells:
+                bar = best - min(far, gap - pull * (least - best))
+                if guesses[order[turn]] + slack < bar:
+                    last = turn
+                    break
+            if turn + 2 < last:
+                prefetch(centres, order[turn + 2])
+            cell = order[turn]
+            turn += 1
+            base = dot(turned, centres[cell]) * scales[cell]
+            score = base - centre_floats[cell // LANES, behind + 2 * LANES + cell % LANES]
+            best = max(best, score)
+            if score >= bar:
+                visited += 1
+                block = np.int64(heads[cell, 0])
+                left = abs(np.int64(heads[cell, 1])) // LANES + 1
+        if scanned == asked:
+            break
+        here = ahead[scanned % _RING]
+        above = estimate(blocks[here], planes, bases[scanned % _RING], twice, less, least, estimates)
+        scanned += 1
         while above != 0:
             lane = lowest(above)
             above &= above - np.uint32(1)
-            point = np.int64(numbers[block, behind + 2 * LANES + lane])
+            point = np.int64(numbers[here, behind + 2 * LANES + lane])
             if 0 <= point < limit and (allowed.shape[0] == 0 or allowed[point]):
                 values[found] = estimates[lane]
                 points[found] = point
@@ -397,7 +446,7 @@ def find(
     if found > wanted:
         _cut(values, points, found, wanted)
         found = wanted
-    return points[: _distinct(points, found)], visited + 1, LANES * count
+    return points[: _distinct(points, found)], visited, LANES * scanned
 
 
 @_loop
