@@ -101,7 +101,7 @@ def test_a_dot_product_adds_in_the_promised_order_to_the_bit(dim, kinds):
 @pytest.mark.parametrize("dim", DIMS)
 def test_turning_keeps_every_cosine(dim):
     rows = naive.spread(np.random.default_rng(dim), 20, dim).astype(np.float32)
-    turned = scan.rotated(rows, partition._turns(dim))
+    turned = Partition(dim)._turned(rows, np.arange(20))
     np.testing.assert_allclose(turned @ turned.T, rows @ rows.T, atol=1e-5)
 
 
@@ -131,7 +131,7 @@ def test_the_estimates_are_unbiased_and_their_error_shrinks_with_the_dimension()
         cells.build(rows, np.zeros(len(rows)), np.arange(len(rows)), 20.0)
         query = naive.spread(np.random.default_rng(1), 1, dim)[0].astype(np.float32)
         planes = np.zeros((4, dim // 64), np.uint64)
-        turned = scan.rotated(query[None], cells._turns)[0]
+        turned = cells._turned(query[None], np.array([0]))[0]
         step, total = scan._quantise(turned, planes)
         wrong = []
         parts, values = cells._parts, np.zeros(32, np.float32)
@@ -203,7 +203,7 @@ def test_a_point_taken_out_and_unlearned_leaves_the_centres_that_others_make():
     cells.unlearn(rows, offsets, gone)
     assert cells._parts.cells[17].tolist() == [-1, -1]
     others = [point for point in range(600) if cells._parts.cells[point, 0] == cell]
-    mean = scan.rotated(rows[others], cells._turns).mean(axis=0)
+    mean = cells._turned(rows, np.array(others)).mean(axis=0)
     centre = cells._parts.scales[cell] * cells._parts.centres[cell].astype(np.float64)
     np.testing.assert_allclose(centre, mean, atol=float(cells._parts.scales[cell]))
     expected = sorted((p, int(c)) for p in range(600) for c in cells._parts.cells[p] if c >= 0)
@@ -217,7 +217,7 @@ def test_its_state_brings_back_the_same_cells_and_a_damaged_one_is_refused():
     cells.build(rows, offsets, np.arange(900), 20.0)
     cells.take_out(np.arange(0, 900, 7))
     again = Partition(65)
-    again.restore(cells.state(), 900)
+    again.restore({key: value.copy() for key, value in cells.state().items()}, 900)
     assert held(again) == held(cells)
     for query in rows[:20]:
         assert again.find(query, 50, 900, EVERYONE).tolist() == cells.find(query, 50, 900, EVERYONE).tolist()
@@ -228,6 +228,10 @@ def test_its_state_brings_back_the_same_cells_and_a_damaged_one_is_refused():
         state[name][place] = 10**6
         with pytest.raises(ValueError, match=name):
             Partition(65).restore(state, 900)
+    state = {key: value.copy() for key, value in cells.state().items()}
+    state["centre_blocks"].view(np.float32)[-1, cells._behind + 31] = 0.0
+    with pytest.raises(ValueError, match="codes of no centre"):
+        Partition(65).restore(state, 900)
 
 
 # -- what is found -----------------------------------------------------------------------------------------------------
@@ -405,3 +409,38 @@ def test_an_effort_that_is_none_is_refused(effort):
         field.nearest([1.0, 0.0], 1, effort=effort)
     with pytest.raises(ValueError, match="effort"):
         field.attractors([1.0, 0.0], 1, effort=effort)
+
+
+# -- groups of centres -------------------------------------------------------------------------------------------------
+
+
+def test_points_that_look_for_their_cells_by_groups_find_nearly_all_the_nearest(monkeypatch):
+    rows, offsets = points_of(6, 6000, 96), np.zeros(6000)
+    cells = Partition(96)
+    cells.build(rows, offsets, np.arange(6000), 20.0)
+    turned = cells._turned(rows, np.arange(0, 6000, 6))
+    centres = (cells._parts.scales[: cells.cells, None] * cells._parts.centres)[1:]
+    nearest = 1 + ((turned[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)  # the slow twin
+    whole = cells._assigned(turned, cells._groups(len(turned)), look=12, twice=True)
+    monkeypatch.setattr(partition, "_GROUPS_FROM", 0)
+    groups = cells._groups(len(rows))
+    assert len(groups.begins) > groups.wanted
+    assert sorted(groups.places[groups.places > 0].tolist()) == list(range(1, cells.cells))
+    grouped = cells._assigned(turned, groups, look=12, twice=True)
+    assert (whole[:, 0] == nearest).mean() > 0.95
+    assert (grouped[:, 0] == nearest).mean() > 0.9
+    assert (grouped[:, 0] != grouped[:, 1]).all()
+
+
+def test_a_partition_built_by_groups_finds_what_one_without_them_finds(monkeypatch):
+    rows, offsets = points_of(7, 6000, 64), np.zeros(6000)
+    monkeypatch.setattr(partition, "_GROUPS_FROM", 100)
+    cells = Partition(64)
+    cells.build(rows[:5000], offsets, np.arange(5000), 20.0)
+    cells.put(rows, offsets, np.arange(5000, 6000), 20.0)
+    cells.take_out(np.arange(0, 6000, 5))
+    assert {point for point, _ in held(cells)} == {point for point in range(6000) if point % 5}
+    left = np.flatnonzero(np.arange(6000) % 5)
+    found = [set(cells.find(query, 50, 6000, EVERYONE).tolist()) for query in rows[1:200:5]]
+    best = [set(left[np.argsort(-(rows[left] @ query))[:5]].tolist()) for query in rows[1:200:5]]
+    assert np.mean([len(a & b) / 5 for a, b in zip(found, best, strict=True)]) > 0.9

@@ -55,7 +55,10 @@ def _centre(cell, centres, scales, target):
 
 @_loop
 def code_centres(first, last, centres, scales, blocks, floats, behind):
-    """Code the centres first..last - 1 against centre 0; a block ends with |centre|**2 / 4, which is taken off A."""
+    """Code the centres first..last - 1 against centre 0; a block ends with |centre|**2 / 4, which is taken off A.
+
+    Centre 0 is no cell that could be found: its A is -inf.
+    """
     mean = np.empty(centres.shape[1], np.float32)
     _centre(0, centres, scales, mean)
     centre = np.empty(centres.shape[1], np.float32)
@@ -66,7 +69,7 @@ def code_centres(first, last, centres, scales, blocks, floats, behind):
         _code(centre, mean, blocks[block], floats[block], behind, lane)
         quarter = dot(centre, centre) / np.float32(4.0)
         floats[block, behind + 2 * LANES + lane] = quarter
-        floats[block, behind + lane] -= quarter
+        floats[block, behind + lane] -= quarter if c > 0 else np.float32(np.inf)
 
 
 @_loop
@@ -147,11 +150,9 @@ def choose_half(rows, numbers, cells, centres, scales, cell, other):
 def place(cells, heads, following, free, slots):
     """Take a lane for each (point, cell): cells (m, 2) int32 -> slots (m, 2) int64, block * LANES + lane; -1 for none.
 
-    returns   how many points got all their lanes; fewer than m when blocks ran out
+    There are free blocks enough.
     """
     for i in range(cells.shape[0]):
-        if free[0] < 0 or following[free[0]] < 0:  # one point may need two
-            return i
         for side in range(2):
             cell = cells[i, side]
             if cell < 0:
@@ -165,7 +166,6 @@ def place(cells, heads, following, free, slots):
                 heads[cell, 0] = block
             slots[i, side] = np.int64(heads[cell, 0]) * LANES + lane
             heads[cell, 1] += 1
-    return cells.shape[0]
 
 
 @_loop

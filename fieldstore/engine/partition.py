@@ -8,27 +8,29 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldstore.engine import lanes, scan
 from fieldstore.engine.arrays import with_room
+from fieldstore.engine.grouping import Groups, grouped, one_group
+from fieldstore.engine.parts import KEPT, Parts, empty_block
 from fieldstore.engine.threads import spread
 
 _TURNS = 4  # signs and transforms in turn, of the rotation
-_PER_ROOT = 6.5  # cells for each square root of points
+_PER_ROOT = 4.5  # cells for each square root of points
 _SAMPLE = 16  # points for each cell, from which centres are learned
 _ROUNDS = 3  # of k-means
 _SPLIT_ROUNDS = 4  # of 2-means
-_LOOK = 24  # centres among which a point chooses its two cells
+_LOOK = 12  # centres among which a point chooses its two cells
 _SLICE = 8192  # points worked on at once
+_GROUPS_FROM = 3000  # cells among which many points look for theirs by groups
 _HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / kappa, goes into the cell always visited
-_FAR = 0.5  # how far below the best cell the last one visited lies at most, as a part of the room, to be measured
+_FAR = 0.3  # how far below the best cell the last one visited lies at most, as a part of the room, to be measured
 _PULL = 0.7  # how much nearer the last one visited is for each unit that the points found by then are better
 _SLACK = 0.03  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
 _LEAST_CELLS = 4  # visited by every query
@@ -43,55 +45,8 @@ _CROWDED = 65536  # points; from four times as many on, more have to be scored
 _SHARP = 384  # dimensions from which codes tell points well apart; with fewer, more points have to be scored
 
 _EVERYONE = np.empty(0, np.bool_)
-_KEPT = ("centres", "scales", "centre_blocks", "heads", "blocks", "following", "free", "cells")
-
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.float32]
-
-
-class Parts(NamedTuple):
-    """The arrays of a partition; a query takes them all at once. d dimensions, W = ceil(d / 64), L = lanes of a block.
-
-    centres        (cells, d) int8        turned, by their scales (>= cells,) float32; 0 is the mean of all
-    centre_blocks  (.., size) uint64      their codes against centre 0, L to a block; also seen as float32
-    heads          (>= cells, 2) int32    newest block or -1, lanes in use
-    blocks         (blocks, size) uint64  W L words of codes, one bit a dimension; then L 32-bit numbers each: A, with
-                                          ln(weight) / kappa in it and -inf in a free lane; B; the point, -1 in a free
-                                          lane; also seen as float32 and as int32 (numbers)
-    following      (blocks,) int32        the next block of the same chain; -1 at its end
-    free           (1,) int32             first block of the free chain; -1 when there is none
-    cells          (>= points, 2) int32   the two cells of a point; -1 = none; -2 - cell = the one it was taken out of
-    """
-
-    centres: NDArray[np.int8]
-    scales: Rows
-    centre_blocks: NDArray[np.uint64]
-    centre_floats: Rows
-    heads: NDArray[np.int32]
-    blocks: NDArray[np.uint64]
-    floats: Rows
-    numbers: NDArray[np.int32]
-    following: NDArray[np.int32]
-    free: NDArray[np.int32]
-    cells: NDArray[np.int32]
-
-    def with_blocks(self, blocks: NDArray[np.uint64], following: NDArray[np.int32]) -> "Parts":
-        """These blocks in place of the ones here."""
-        return self._replace(
-            blocks=blocks, floats=blocks.view(np.float32), numbers=blocks.view(np.int32), following=following
-        )
-
-    def with_centres(
-        self,
-        centres: NDArray[np.int8],
-        scales: Rows,
-        blocks: NDArray[np.uint64],
-        heads: NDArray[np.int32],
-    ) -> "Parts":
-        """These centres in place of the ones here."""
-        return self._replace(
-            centres=centres, scales=scales, centre_blocks=blocks, centre_floats=blocks.view(np.float32), heads=heads
-        )
 
 
 class Partition:
@@ -110,7 +65,7 @@ class Partition:
         self._parts = Parts(
             centres=np.zeros((1, dim), np.int8),
             scales=np.zeros(1, np.float32),
-            centre_blocks=np.zeros((1, size), np.uint64),
+            centre_blocks=empty_block(size, 0)[None],
             centre_floats=no_rows,
             heads=np.array([[-1, 0]], np.int32),
             blocks=blocks,
@@ -146,7 +101,7 @@ class Partition:
         """
         wanted = _cells_for(len(points))
         drawn = points[np.linspace(0, len(points) - 1, min(len(points), _SAMPLE * wanted)).round().astype(np.int64)]
-        sample = _joined(partial(self._turned, rows, drawn), len(drawn))
+        sample = self._turned(rows, drawn)
         fresh = Partition(self.dim)
         fresh._learn(sample, wanted)
         fresh._put(rows, offsets, points, kappa)
@@ -187,7 +142,7 @@ class Partition:
             for cell in np.unique(left[left > 0]).tolist():
                 members = self._emptied(cell)
                 first = cells[members, 0] == cell
-                turned = self._turned(rows, members, slice(None))
+                turned = self._turned(rows, members)
                 centre = turned[first].mean(axis=0, keepdims=True) if first.any() else np.zeros((1, self.dim))
                 self._code_centres(cell, centre.astype(np.float32))
                 where = np.full((len(members), 2), -1, np.int32)
@@ -209,7 +164,7 @@ class Partition:
         begin = sample[np.linspace(0, len(sample) - 1, wanted - 1).round().astype(np.int64)]
         self._set_centres(0, np.concatenate([mean[None].astype(np.float32), begin]))
         for _ in range(_ROUNDS):
-            cells = self._assigned(sample, look=8, twice=False)
+            cells = self._assigned(sample, self._groups(len(sample)), look=8, twice=False)
             sums, sizes = np.zeros((self.cells, self.dim)), np.zeros(self.cells, np.int64)
             lanes.sum_cells(sample, cells, sums, sizes)
             used = np.flatnonzero(sizes)
@@ -222,9 +177,8 @@ class Partition:
         parts, self._measured = self._parts, self._count
         if not len(asked):
             return
-        self._far = self._gap = _FAR * self._room
-        self._most = self.cells
-        turned = scan.rotated(rows[asked], self._turns)
+        self._far, self._gap, self._most = _FAR * self._room, 2.0, self.cells
+        turned = self._turned(rows, asked)
         centres = parts.scales[: self.cells, None] * parts.centres
         scores = turned @ centres.T - (centres**2).sum(axis=1) / 4.0
         scores[:, 0] = -np.inf
@@ -260,10 +214,13 @@ class Partition:
             self._centre_room = parts.centres.copy()
         self._centre_room = with_room(self._centre_room, count)
         scales = with_room(parts.scales, count)
-        blocks, heads = with_room(parts.centre_blocks, -(-count // scan.LANES)), with_room(parts.heads, count)
+        blocks, heads = with_room(parts.centre_blocks, count // scan.LANES + 1), with_room(parts.heads, count)
+        blocks[len(parts.centre_blocks) :] = empty_block(blocks.shape[1], 0)
         heads[len(parts.centres) :, 0] = -1
         self._parts = parts.with_centres(self._centre_room[:count], scales, blocks, heads)
         self._code_centres(first, centres)
+        for nobody in self._parts.behind_centres():  # there may have been more centres
+            nobody[:] = -np.inf
 
     def _code_centres(self, first: int, centres: Rows) -> None:
         parts, last = self._parts, first + len(centres)
@@ -274,14 +231,21 @@ class Partition:
             first, last, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, self._behind
         )
 
-    def _assigned(self, rows: Rows, *, look: int, twice: bool) -> NDArray[np.int32]:
+    def _groups(self, points: int) -> Groups:
+        """The centres, in groups where so many points have to find their cells that it is worth while."""
+        parts = self._parts
+        if self.cells < _GROUPS_FROM or points < self.cells:
+            return one_group(parts.centre_blocks[: -(-self.cells // scan.LANES)])
+        return grouped(parts.centres, parts.scales[: self.cells], parts.blocks.shape[1], self._behind)
+
+    def _assigned(self, rows: Rows, groups: Groups, *, look: int, twice: bool) -> NDArray[np.int32]:
         parts = self._parts
         cells = np.empty((len(rows), 2), np.int32)
 
         def work(part: slice) -> None:
             scan.assign(
-                rows[part], parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, self._behind, look,
-                twice, cells[part],
+                rows[part], parts.centres, parts.scales, parts.centre_floats, self._behind, tuple(groups), look, twice,
+                cells[part],
             )  # fmt: skip
 
         spread(work, len(rows))
@@ -294,10 +258,12 @@ class Partition:
         cells = with_room(self._parts.cells, int(points.max()) + 1)
         cells[known:] = -1
         self._parts = self._parts._replace(cells=cells)
+        self._reserve(2 * len(points))
+        groups = self._groups(len(points))
         for first in range(0, len(points), _SLICE):
             chosen = points[first : first + _SLICE]
-            turned = _joined(partial(self._turned, rows, chosen), len(chosen))
-            where = self._assigned(turned, look=_LOOK, twice=True)
+            turned = self._turned(rows, chosen)
+            where = self._assigned(turned, groups, look=_LOOK, twice=True)
             where[offsets[chosen] > _HEAVY / kappa] = 0, -1
             self._lay(turned, offsets[chosen], chosen, where)
             self._parts.cells[chosen] = where
@@ -305,14 +271,10 @@ class Partition:
 
     def _lay(self, turned: Rows, offsets: NDArray[np.float64], points: Numbers, where: NDArray[np.int32]) -> None:
         """Give turned rows a lane in each of their cells (m, 2); -1 = none."""
-        slots = np.empty((len(points), 2), np.int64)
-        placed = 0
-        while placed < len(points):
-            parts = self._parts
-            placed += lanes.place(where[placed:], parts.heads, parts.following, parts.free, slots[placed:])
-            if placed < len(points):
-                self._grow()
+        self._reserve(int(np.count_nonzero(where >= 0)))
         parts = self._parts
+        slots = np.empty((len(points), 2), np.int64)
+        lanes.place(where, parts.heads, parts.following, parts.free, slots)
 
         def work(part: slice) -> None:
             lanes.fill(
@@ -322,14 +284,18 @@ class Partition:
 
         spread(work, len(points))
 
-    def _grow(self) -> None:
-        """Half as many blocks again, all of them free."""
+    def _reserve(self, lanes_wanted: int) -> None:
+        """See to it that there are free blocks for so many more lanes, whichever cells they are taken in."""
         parts = self._parts
         before = len(parts.blocks)
-        count = before + max(64, before // 2)
+        used = -(-parts.heads[: self.cells, 1] // scan.LANES)
+        needed = int(used.sum()) + min(lanes_wanted, -(-lanes_wanted // scan.LANES) + self.cells)
+        if needed <= before:
+            return
+        count = max(needed, before + before // 2)
         blocks, following = np.empty((count, parts.blocks.shape[1]), np.uint64), np.empty(count, np.int32)
         blocks[:before], following[:before] = parts.blocks, parts.following
-        blocks[before:] = _empty_block(blocks.shape[1])
+        blocks[before:] = empty_block(blocks.shape[1])
         following[before:] = np.arange(before + 1, count + 1)
         following[-1] = parts.free[0]
         self._parts = parts.with_blocks(blocks, following)
@@ -339,7 +305,7 @@ class Partition:
         """Two cells in place of one; each of its points moves into the better of the two."""
         parts, other = self._parts, self.cells
         points = self._emptied(cell)
-        turned = self._turned(rows, points, slice(None))
+        turned = self._turned(rows, points)
         first = parts.cells[points, 0] == cell
         halves = lanes.halve(turned[first] if first.any() else turned, _SPLIT_ROUNDS)
         self._code_centres(cell, halves[:1])
@@ -359,9 +325,14 @@ class Partition:
         )
         return points
 
-    def _turned(self, rows: Rows, points: Numbers, part: slice) -> Rows:
-        """(.., dim) rows of some of the points, turned."""
-        turned: Rows = scan.rotated(rows[points[part]], self._turns)
+    def _turned(self, rows: Rows, points: Numbers) -> Rows:
+        """(m, dim) the rows of points (m,), turned."""
+        turned = np.empty((len(points), self.dim), np.float32)
+
+        def work(part: slice) -> None:
+            scan.rotate(rows, points[part], self._turns, turned[part])
+
+        spread(work, len(points))
         return turned
 
     # -- keeping -------------------------------------------------------------------------------------------------------
@@ -370,38 +341,15 @@ class Partition:
         """All there is to it, as arrays by name; views, to be written before the next change."""
         parts = self._parts
         return {
-            **{name: getattr(parts, name) for name in _KEPT},
-            "figures": np.array([self._room, self._far, self._gap, self._most, self._count, self._measured], np.float64),
+            **{name: getattr(parts, name) for name in KEPT},
+            "figures": np.array(
+                [self._room, self._far, self._gap, self._most, self._count, self._measured], np.float64
+            ),
         }
 
     def restore(self, state: dict[str, NDArray[Any]], points: int) -> None:
         """Be what `state` was. points: how many the field has. Raises ValueError for what cannot be a state."""
-        parts = self._parts._replace(**{name: state[name] for name in _KEPT})
-        for name in _KEPT:
-            now, then = getattr(self._parts, name), getattr(parts, name)
-            if then.dtype != now.dtype or then.shape[1:] != now.shape[1:]:
-                raise ValueError(f"{name} is {then.shape} {then.dtype}, not (.., {now.shape[1:]}) {now.dtype}")
-        parts = parts.with_blocks(parts.blocks, parts.following)
-        parts = parts.with_centres(parts.centres, parts.scales, parts.centre_blocks, parts.heads)
-        cells, blocks = len(parts.centres), len(parts.blocks)
-        held = parts.numbers[:, self._behind + 2 * scan.LANES :]
-        for name, numbers, count in (
-            ("heads", parts.heads[:cells, 0], blocks),
-            ("following", parts.following, blocks),
-            ("free", parts.free, blocks),
-            ("cells", parts.cells, cells),
-            ("numbers", held, min(points, len(parts.cells))),
-        ):
-            if len(numbers) and not -2 - cells <= int(numbers.min()) <= int(numbers.max()) < count:
-                raise ValueError(f"{name} point outside of what is there")
-        if min(len(parts.scales), len(parts.heads), scan.LANES * len(parts.centre_blocks)) < cells:
-            raise ValueError("there are more centres than places for them")
-        chained = np.concatenate([parts.heads[:cells, 0], parts.following, parts.free])
-        chained = chained[chained >= 0]
-        if len(np.unique(chained)) < len(chained):
-            raise ValueError("a block belongs to two chains, or to one twice")
-        if int(np.count_nonzero(held >= 0)) != int(parts.heads[:cells, 1].sum()):
-            raise ValueError("lanes and their counts differ")
+        parts = self._parts.checked(state, points)
         with self._changing():
             self._parts, (self._room, self._far, self._gap) = parts, state["figures"][:3].tolist()
             self._most, self._count, self._measured = state["figures"][3:].astype(np.int64).tolist()
@@ -454,20 +402,7 @@ def _cells_for(points: int) -> int:
     return 1 + max(1, round(_PER_ROOT * math.sqrt(points)))
 
 
-def _empty_block(size: int) -> NDArray[np.uint64]:
-    """(size,) a block whose lanes are all free."""
-    block = np.zeros(size, np.uint64)
-    behind = 2 * size - 3 * scan.LANES
-    block.view(np.float32)[behind : behind + scan.LANES] = -np.inf
-    block.view(np.int32)[behind + 2 * scan.LANES :] = -1
-    return block
-
-
 def _turns(dim: int) -> Rows:
     """(turns, dim) of 1 and -1, the same everywhere for one dim."""
     drawn = np.random.default_rng([dim, 20251123]).integers(0, 2, (_TURNS, dim))
     return (2 * drawn - 1).astype(np.float32)
-
-
-def _joined(work: Callable[[slice], Rows], count: int) -> Rows:
-    return np.concatenate(spread(work, count))

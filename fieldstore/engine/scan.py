@@ -94,13 +94,16 @@ def _rotate(row, turns, scratch, target):
 
 
 @_loop
-def rotated(rows, turns):
-    """Rows turned: (m, dim) float32, turns (t, dim) float32 of 1 and -1 -> (m, dim) float32."""
-    turned = np.empty(rows.shape, np.float32)
+def rotate(rows, points, turns, turned):
+    """Turn some of the rows: turned (m, dim) float32 is filled from rows (n, dim) at points (m,).
+
+    turns     (t, dim) float32 of 1 and -1
+    """
     scratch = np.empty(rows.shape[1], np.float32)
-    for i in range(rows.shape[0]):
-        _rotate(rows[i], turns, scratch, turned[i])
-    return turned
+    for i in range(points.shape[0]):
+        if i + 1 < points.shape[0]:
+            prefetch(rows, points[i + 1])
+        _rotate(rows[points[i]], turns, scratch, turned[i])
 
 
 @_loop
@@ -219,38 +222,11 @@ def _sort(values, items, count):
 
 
 @_loop
-def _guess_centres(row, planes, step, total, centres, scales, blocks, floats, behind, norms, guesses, tops):
-    """Fill in an estimate of <row, c> - norms |c|**2 / 4 for every centre c, and the largest of each block.
-
-    norms: 1 (to find) or 2 (to join). For centre 0, and behind the last one, it is -inf.
-    returns   the largest of all
-    """
-    count = centres.shape[0]
-    quarter = behind + 2 * LANES
-    base = dot(row, centres[0]) * scales[0]
-    twice = np.float32(2.0) * step
-    less = step * np.float32(total)
-    more = norms - np.float32(1.0)
-    best = _NOTHING
-    for block in range(tops.shape[0]):
-        some = guesses[block * LANES : block * LANES + LANES]
-        estimate(blocks[block], planes, base, twice, less, _NOTHING, some)
-        if more > 0.0:
-            behind_it = floats[block, quarter : quarter + LANES]
-            for lane in range(LANES):
-                some[lane] -= more * behind_it[lane]
-        if block == 0:
-            some[0] = _NOTHING
-        for lane in range(count - block * LANES, LANES):
-            some[lane] = _NOTHING
-        tops[block] = largest(some)
-        best = max(best, tops[block])
-    return best
-
-
-@_loop
 def _highest(guesses, tops, most, values, items):
-    """The items of the `most` highest guesses, in any order, with their values; returns how many."""
+    """The items of the `most` highest guesses (blocks, lanes), in any order, with their values; returns how many.
+
+    tops      (blocks,) float32: the highest guess of each block
+    """
     used = tops.shape[0]
     bar = _NOTHING
     if used >= most:  # as many blocks hold one that is as good
@@ -260,7 +236,7 @@ def _highest(guesses, tops, most, values, items):
     for block in range(used):
         if tops[block] >= bar:
             for lane in range(LANES):
-                value = guesses[block * LANES + lane]
+                value = guesses[block, lane]
                 values[found] = value
                 items[found] = block * LANES + lane
                 found += value >= bar and value > _NOTHING
@@ -271,63 +247,95 @@ def _highest(guesses, tops, most, values, items):
 
 
 @_loop
-def _in_order(guesses, tops, best, far, values, items):
-    """The items whose guess lies at most `far` below the best, in about that order; returns them.
+def _in_order(guesses, tops, far):
+    """The items whose guess (blocks, lanes) lies at most `far` below the highest, about highest first; and the guesses.
 
-    values, items: scratch. Items are counted into steps, and within a step are not sorted.
+    They are counted into steps, and within a step are not sorted: nearly as good, and takes half the time.
     """
+    values = np.empty(guesses.size + LANES, np.float32)
+    items = np.empty(guesses.size + LANES, np.int64)
+    best = tops.max()
     found = 0
     for block in range(tops.shape[0]):
-        if tops[block] >= best - far:
+        if tops[block] >= best - far and best > _NOTHING:
             for lane in range(LANES):
-                value = guesses[block * LANES + lane]
+                value = guesses[block, lane]
                 values[found] = value
                 items[found] = block * LANES + lane
                 found += value >= best - far
     finer = np.float32(_STEPS - 1) / far
-    ends = np.zeros(_STEPS + 1, np.int64)
     steps = np.empty(found, np.int32)
+    ends = np.zeros(_STEPS + 1, np.int64)
     for i in range(found):
         steps[i] = (best - values[i]) * finer
         ends[steps[i] + 1] += 1
     for step in range(_STEPS):
         ends[step + 1] += ends[step]
     ordered = np.empty(found, np.int64)
+    highest = np.empty(found, np.float32)
     for i in range(found):
-        ordered[ends[steps[i]]] = items[i]
+        place = ends[steps[i]]
+        ordered[place] = items[i]
+        highest[place] = values[i]
         ends[steps[i]] += 1
-    return ordered
+    return ordered, highest
 
 
 # -- where points belong, and where a query looks ----------------------------------------------------------------------
 
 
 @_loop
-def assign(rows, centres, scales, blocks, floats, behind, look, twice, cells):
+def _guess(block, quarters, planes, base, step, total, guesses):
+    """Fill in the estimates of a block of centres, less the quarters if there are any; returns the largest."""
+    estimate(block, planes, base, np.float32(2.0) * step, step * np.float32(total), _NOTHING, guesses)
+    for lane in range(quarters.shape[0]):
+        guesses[lane] -= quarters[lane]
+    return largest(guesses)
+
+
+@_loop
+def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, cells):
     """The cell of each turned row, and its second where wanted (SOAR): of the `look` centres that seem nearest.
 
+    groups    `Groups`: only in those whose leaders are nearest centres are looked for
     cells     (m, 2) int32, filled; -1 = none
     """
-    used = (centres.shape[0] + LANES - 1) // LANES
-    guesses = np.empty(used * LANES, np.float32)
-    tops = np.empty(used, np.float32)
-    values = np.empty(used * LANES, np.float32)
-    items = np.empty(used * LANES, np.int64)
+    blocks, floats, places, begins, ends, leaders, wanted = groups
+    none = floats[0, :0]
+    guesses = np.empty((blocks.shape[0], LANES), np.float32)
+    tops = np.empty(blocks.shape[0], np.float32)
+    seen = np.empty(blocks.shape[0], np.int64)
+    values = np.empty(guesses.size + LANES, np.float32)
+    items = np.empty(guesses.size + LANES, np.int64)
     planes = np.empty((4, (rows.shape[1] + 63) // 64), np.uint64)
     residual = np.empty(rows.shape[1], np.float32)
     for i in range(rows.shape[0]):
         row = rows[i]
         step, total = _quantise(row, planes)
-        _guess_centres(
-            row, planes, step, total, centres, scales, blocks, floats, behind, np.float32(2.0), guesses, tops
-        )
-        found = _highest(guesses, tops, look, values, items)
+        base = dot(row, centres[0]) * scales[0]
+        items[0] = 1  # without leaders there is one group
+        if leaders > 0:
+            for block in range(leaders):
+                tops[block] = _guess(blocks[block], none, planes, base, step, total, guesses[block])
+            _highest(guesses, tops[:leaders], wanted, values, items)
+        used = 0
+        for j in range(wanted):
+            for block in range(begins[items[j] - 1], ends[items[j] - 1]):
+                prefetch(blocks, block)
+                seen[used] = block
+                used += 1
+        for j in range(used):
+            quarters = none if leaders > 0 else floats[seen[j], behind + 2 * LANES :]
+            tops[j] = _guess(blocks[seen[j]], quarters, planes, base, step, total, guesses[j])
+        found = _highest(guesses, tops[:used], look, values, items)
+        for j in range(found):
+            items[j] = places[seen[items[j] // LANES] * LANES + items[j] % LANES]
         first = 0
         for j in range(found):
             prefetch(centres, items[j])
         for j in range(found):
             c = items[j]
-            quarter = floats[c // LANES, behind + 2 * LANES + c % LANES]
+            quarter = centre_floats[c // LANES, behind + 2 * LANES + c % LANES]
             values[j] = dot(row, centres[c]) * scales[c] - np.float32(2.0) * quarter
             if values[j] > values[first]:
                 first = j
@@ -372,26 +380,24 @@ def find(
     _rotate(query, turns, np.empty(query.shape[0], np.float32), turned)
     planes = np.empty((4, (query.shape[0] + 63) // 64), np.uint64)
     step, total = _quantise(turned, planes)
+    twice = np.float32(2.0) * step
+    less = step * np.float32(total)
+    base = dot(turned, centres[0]) * scales[0]
     used = (centres.shape[0] + LANES - 1) // LANES
-    guesses = np.empty(used * LANES, np.float32)
+    guesses = np.empty((used, LANES), np.float32)
     tops = np.empty(used, np.float32)
-    cells = np.empty(used * LANES, np.int64)
-    first = _guess_centres(
-        turned, planes, step, total, centres, scales, centre_blocks, centre_floats, behind, np.float32(1.0), guesses,
-        tops,
-    )  # fmt: skip
-    order = _in_order(guesses, tops, first, far + slack, np.empty(used * LANES, np.float32), cells)
+    for number in range(used):
+        estimate(centre_blocks[number], planes, base, twice, less, _NOTHING, guesses[number])
+        tops[number] = largest(guesses[number])
+    order, nearness = _in_order(guesses, tops, far + slack)
     values = np.empty(2 * wanted + LANES, np.float32)
     points = np.empty(2 * wanted + LANES, np.int64)
     estimates = np.empty(LANES, np.float32)
-    twice = np.float32(2.0) * step
-    less = step * np.float32(total)
     found = 0
     least = _NOTHING
     best = _NOTHING
     ahead = np.empty(_RING, np.int64)  # blocks that were asked for
     bases = np.empty(_RING, np.float32)
-    base = dot(turned, centres[0]) * scales[0]
     block = np.int64(heads[0, 0])
     left = abs(np.int64(heads[0, 1])) // LANES + 1  # blocks that the cell may have
     turn = 0
@@ -414,7 +420,7 @@ def find(
             bar = _NOTHING
             if turn >= least_cells:
                 bar = best - min(far, gap - pull * (least - best))
-                if guesses[order[turn]] + slack < bar:
+                if nearness[turn] + slack < bar:
                     last = turn
                     break
             if turn + 2 < last:
