@@ -4,7 +4,7 @@
 """Work spread over the cores."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TypeVar
@@ -24,6 +24,23 @@ def spread(work: Callable[[slice], _Done], count: int, least: int = 512) -> list
     edges = [min(count, least * (units * i // threads)) for i in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [slice(a, b) for a, b in pairwise(edges)]))
+
+
+def ahead(work: Callable[[slice], _Done], count: int, size: int) -> Iterator[_Done]:
+    """Results of work on slices of `size` of count items, in order; the next ones are worked on beside the caller.
+
+    On one core, or one slice, the caller waits for each. Whoever stops asking stops the work.
+    """
+    slices = [slice(first, min(first + size, count)) for first in range(0, count, size)]
+    threads = min(_cores(), len(slices))
+    if threads <= 1:
+        yield from map(work, slices)
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from pool.map(work, slices)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _cores() -> int:

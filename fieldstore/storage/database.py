@@ -56,6 +56,9 @@ FROM json_each(?) j CROSS JOIN records r ON r.point = (
     WHERE n.id = j.value ORDER BY n.point DESC LIMIT 1
 ) CROSS JOIN sums s ON s.point = r.point
 """  # one statement for any number of ids; CROSS JOIN keeps SQLite to this order
+_SHOWN = """
+SELECT r.point, r.id, r.text, r.metadata FROM json_each(?) j CROSS JOIN records r ON r.point = j.value
+"""  # one statement for any number of points
 
 if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:  # apsw brings its own SQLite, so this fails only on odd builds
     raise ImportError(f"fieldstore needs SQLite 3.51.3 or newer, apsw here carries {apsw.sqlite_lib_version()}")
@@ -321,9 +324,10 @@ class Database:
         rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
         return {row[0]: Content(*row[1:]) for row in rows}
 
-    def shown(self, points: Sequence[int]) -> list[tuple[int, str, str | None, str]]:
-        """(point, id, text, metadata) of points, in their order; those that were erased are left out."""
-        return self._each("SELECT point, id, text, metadata FROM records WHERE point = ?", points)
+    def shown(self, points: Sequence[int]) -> dict[int, tuple[str, str | None, str]]:
+        """Id, text and metadata of points; those that were erased are left out."""
+        rows = self._rows(_SHOWN, (json.dumps(points),))
+        return {point: shown for point, *shown in rows}
 
     def content(self, point: int) -> Content | None:
         """What a point holds; None when it was erased."""
