@@ -22,7 +22,7 @@ from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
 
 _SLICE = 32  # queries that are ranked together, while the records of those before are being fetched
 _Rank = Callable[[ArrayLike], list[Ranking]]
-_Content = tuple[str, str | None, dict[str, Any]]  # id, text, metadata
+_Row = tuple[str, str | None, dict[str, Any], float, float, float, float]  # what makes a hit, but for its members
 
 
 def ranker(
@@ -64,34 +64,34 @@ def hits(mirror: Mirror, rankings: list[Ranking]) -> list[list[Hit]]:
     return found
 
 
-_Row = tuple[str, str | None, dict[str, Any], float, float, float, float]  # what makes a hit, but for its members
-
-
 def _rows(mirror: Mirror, parts: list[Ranking]) -> Iterator[_Row]:
     """What the parts hold, one after the other; asked of the database at once."""
-    points, *numbers, shares = (np.concatenate(column) for column in list(zip(*parts, strict=True))[:4])
-    columns = [*numbers, mirror.weights[points], shares]
-    contents = _contents(mirror, points.tolist())
-    return ((*content, *row) for content, *row in zip(contents, *[column.tolist() for column in columns], strict=True))
+    if len(parts) == 1:
+        points, scores, cosines, shares, _ = parts[0]
+    else:
+        points, scores, cosines, shares = map(np.concatenate, [*zip(*parts, strict=True)][:4])
+    ids, texts, metadatas = _contents(mirror, points.tolist())
+    weights = mirror.weights[points]
+    return zip(ids, texts, metadatas, scores.tolist(), cosines.tolist(), weights.tolist(), shares.tolist(), strict=True)
 
 
-def _contents(mirror: Mirror, points: list[int]) -> list[_Content]:
-    """What live points hold, in their order; UnknownRecord when the database lost one of them."""
-    rows = mirror.folder.database.shown(sorted(set(points)))
+def _contents(mirror: Mirror, points: list[int]) -> tuple[list[str], list[str | None], list[dict[str, Any]]]:
+    """Ids, texts and metadata of live points, in their order; UnknownRecord when the database lost one of them."""
+    rows = mirror.folder.database.shown(points)
     try:
         found = [rows[point] for point in points]
     except KeyError:
         mirror.contents(points)  # tells which
         raise
-    metadatas = metadata.decode_all([stored for _, _, stored in found])
-    return [(id, text, read) for (id, text, _), read in zip(found, metadatas, strict=True)]
+    metadatas = metadata.decode_all([row[3] for row in found])
+    return [row[1] for row in found], [row[2] for row in found], metadatas
 
 
 def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Record]:
     """The records of live points."""
     vectors = [mirror.row(point).copy() if with_vectors else None for point in points]
-    rows = zip(_contents(mirror, points), mirror.weights[points].tolist(), vectors, strict=True)
-    return [Record(*content, *rest) for content, *rest in rows]
+    rows = zip(*_contents(mirror, points), mirror.weights[points].tolist(), vectors, strict=True)
+    return list(starmap(Record, rows))
 
 
 def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:

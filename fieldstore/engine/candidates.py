@@ -20,6 +20,7 @@ from fieldstore.engine.ranking import Candidates
 _FEW = 4096, 64  # points, or one of so many: a filter that passes no more of them has them all scored
 _DEEPER = 0.15  # how much farther to look for each doubling of what is wanted, or halving of what may answer
 _EVERYONE = np.empty(0, np.bool_)
+_FOR_ALL = np.empty(0, np.int64)
 
 
 class Wanted(NamedTuple):
@@ -48,15 +49,17 @@ def candidates(
     if near is None:
         everyone = _EVERYONE if mask is None else mask.of
         return Candidates(*loops.best_of_all(queries, points, offsets, everyone, pool))
-    found = Candidates(*loops.ranked_of_each(queries, points, offsets, *near, pool))
-    if enough and (short := np.flatnonzero(found.counts < enough)).size:
+    *columns, least = loops.ranked_of_each(queries, points, offsets, *near, pool)
+    found = Candidates(*columns)
+    if least < enough:
+        short = found.counts < enough
         again = candidates(queries[short], points, offsets, None, wanted)
         found.points[short], found.scores[short] = again.points, again.scores
         found.cosines[short], found.counts[short] = again.cosines, again.counts
     return found
 
 
-_Near = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]  # points; where each query's begin, and end
+_Near = tuple[NDArray[np.int64], NDArray[np.int64]]  # points, and where each query's end; () = all are for every query
 
 
 def _near(queries: FloatRows, count: int, cells: Partition, wanted: Wanted) -> tuple[_Near | None, int]:
@@ -64,12 +67,9 @@ def _near(queries: FloatRows, count: int, cells: Partition, wanted: Wanted) -> t
     mask, held = wanted.mask, len(cells)
     matching = held if mask is None else mask.count
     if mask is not None and matching <= max(_FEW[0], held // _FEW[1]):
-        begins = np.zeros(len(queries), np.int64)
-        return (mask.numbers, begins, begins + matching), 0
+        return (mask.numbers, _FOR_ALL), 0
     if 8 * wanted.pool > held:
         return None, 0
     depth = wanted.effort * (1.0 + _DEEPER * math.log2(max(wanted.k, 10) / 10 * max(1.0, held / matching)))
-    points, ends = cells.find_many(queries, wanted.pool, count, _EVERYONE if mask is None else mask.of, depth)
-    begins = np.empty_like(ends)
-    begins[:1], begins[1:] = 0, ends[:-1]
-    return (points, begins, ends), min(wanted.k, matching)
+    near = cells.find_many(queries, wanted.pool, count, _EVERYONE if mask is None else mask.of, depth)
+    return near, min(wanted.k, matching)

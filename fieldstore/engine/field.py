@@ -224,7 +224,7 @@ class Field:
         farther. Scores are exact.
         Raises ValueError for k < 1, an effort that is not positive and finite, or a bad query.
         """
-        return self.nearest_many(self._query(query), k, allowed=allowed, smooth=smooth, exact=exact, effort=effort)[0]
+        return self._nearest(self._query(query), k, allowed, smooth, exact, effort)[0]
 
     def nearest_many(
         self,
@@ -237,8 +237,20 @@ class Field:
         effort: float = 1.0,
     ) -> list[Ranking]:
         """`nearest` for each of queries, (q, dim): the same to the bit, on this thread, but without the interpreter."""
+        rows = unit_rows(queries, self.dim, what="query")
+        return self._nearest(rows, k, allowed, smooth, exact, effort)
+
+    def _nearest(
+        self,
+        rows: FloatRows,
+        k: int,
+        allowed: Mask | NDArray[np.bool_] | None,
+        smooth: bool,
+        exact: bool,
+        effort: float,
+    ) -> list[Ranking]:
         k = checked_k(k)
-        found = self._candidates(queries, k, SMOOTH_POOL, allowed, exact, effort)
+        found = self._candidates(rows, k, SMOOTH_POOL, allowed, exact, effort)
         return nearest(found, self._rows(), self.kappa, k, smooth)
 
     def attractors(
@@ -276,7 +288,8 @@ class Field:
         """`attractors` for each of queries, (q, dim): the same to the bit, on this thread."""
         checked_groups = _NO_GROUPS if groups is None else self._groups(groups)
         reach, k = self.tau if reach is None else checked_reach(reach), checked_k(k)
-        found = self._candidates(queries, k, POOL, allowed, exact, effort)
+        rows = unit_rows(queries, self.dim, what="query")
+        found = self._candidates(rows, k, POOL, allowed, exact, effort)
         return attractors(found, self._rows(), checked_groups, reach, self.kappa, k)
 
     def remaining(self, point: int, k: int = 10, *, allowed: NDArray[np.bool_] | None = None) -> tuple[float, Ranking]:
@@ -302,7 +315,7 @@ class Field:
 
     def _candidates(
         self,
-        queries: ArrayLike,
+        rows: FloatRows,
         k: int,
         least: int,
         allowed: Mask | NDArray[np.bool_] | None,
@@ -310,14 +323,14 @@ class Field:
         effort: float,
     ) -> Candidates:
         """The first max(least, 3k) points by score for each query, best first; all of them where there are fewer."""
-        effort, asked = checked_effort(effort), unit_rows(queries, self.dim, what="query")
+        effort = checked_effort(effort)
         mask = Mask(allowed) if isinstance(allowed, np.ndarray) else allowed
         points, arrays = self._rows(), self._arrays
         if mask is not None and mask.of.shape != (len(points),):
             raise ValueError(f"the mask has {mask.of.shape} items, this field has {len(points)} points")
         _announce_compiling()
         wanted = Wanted(k, min(max(least, 3 * k), len(points)), mask, exact, effort)
-        return candidates(asked, points, arrays.offsets, arrays.partition, wanted)
+        return candidates(rows, points, arrays.offsets, arrays.partition, wanted)
 
     # -- the field itself ----------------------------------------------------------------------------------------------
 

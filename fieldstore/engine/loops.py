@@ -192,20 +192,27 @@ def best_of_all(queries, points, offsets, allowed, m):
 
 
 @_loop
-def ranked_of_each(queries, points, offsets, near, begins, ends, m):
-    """`ranked` for each of the queries, (q, d), among the points of its own: near from begins[q] to ends[q].
+def ranked_of_each(queries, points, offsets, near, ends, m):
+    """`ranked` for each of the queries, (q, d), among the points of its own: those of near that end at ends[q].
 
-    returns   as `best_of_all`
+    ends      (q,)   int64    where the points of the next one begin; length 0 = all of near are for everyone
+    returns   as `best_of_all`, and the least of the counts
     """
     chosen = np.empty((queries.shape[0], m), np.int64)
     scores = np.empty((queries.shape[0], m), np.float64)
     cosines = np.empty((queries.shape[0], m), np.float32)
     counts = np.empty(queries.shape[0], np.int64)
+    least = m
+    begin = 0
+    end = near.shape[0]
     for q in range(queries.shape[0]):
-        some, values, plain = ranked(queries[q], points, offsets, near[begins[q] : ends[q]], m)
+        if ends.shape[0] > 0:
+            begin, end = end if q > 0 else 0, ends[q]
+        some, values, plain = ranked(queries[q], points, offsets, near[begin:end], m)
         count = some.shape[0]
         chosen[q, :count], scores[q, :count], cosines[q, :count], counts[q] = some, values, plain, count
-    return chosen, scores, cosines, counts
+        least = min(least, count)
+    return chosen, scores, cosines, counts, least
 
 
 @_loop

@@ -32,8 +32,8 @@ def ahead(work: Callable[[slice], _Done], count: int, size: int) -> Iterator[_Do
     On one core, or one slice, the caller waits for each. Whoever stops asking stops the work.
     """
     slices = [slice(first, min(first + size, count)) for first in range(0, count, size)]
-    threads = min(_cores(), len(slices))
-    if threads <= 1:
+    threads = 1 if len(slices) <= 1 else min(_cores(), len(slices))
+    if threads == 1:
         yield from map(work, slices)
         return
     pool = ThreadPoolExecutor(threads)

@@ -324,10 +324,10 @@ class Database:
         rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
         return {row[0]: Content(*row[1:]) for row in rows}
 
-    def shown(self, points: Sequence[int]) -> dict[int, tuple[str, str | None, str]]:
-        """Id, text and metadata of points; those that were erased are left out."""
-        rows = self._rows(_SHOWN, (json.dumps(points),))
-        return {point: shown for point, *shown in rows}
+    def shown(self, points: Iterable[int]) -> dict[int, tuple[int, str, str | None, str]]:
+        """(point, id, text, metadata) of points, by point; those that were erased are left out."""
+        rows = self._rows(_SHOWN, (str(sorted(set(points))),))  # in their order on disk; a list of numbers is JSON
+        return {row[0]: row for row in rows}
 
     def content(self, point: int) -> Content | None:
         """What a point holds; None when it was erased."""
