@@ -4,12 +4,15 @@
 """Work spread over the cores."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
 
 _Done = TypeVar("_Done")
+_thread = threading.local()
 
 
 def spread(work: Callable[[slice], _Done], count: int, least: int = 512) -> list[_Done]:
@@ -43,7 +46,20 @@ def ahead(work: Callable[[slice], _Done], count: int, size: int) -> Iterator[_Do
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def modestly(while_: Callable[[], bool]) -> Iterator[None]:
+    """This thread's `spread` takes no further core while that holds: another thread has more urgent work."""
+    _thread.modest = while_
+    try:
+        yield
+    finally:
+        del _thread.modest
+
+
 def _cores() -> int:
+    modest: Callable[[], bool] | None = getattr(_thread, "modest", None)
+    if modest is not None and modest():
+        return 1
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS

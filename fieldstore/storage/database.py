@@ -18,6 +18,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ _log = logging.getLogger("fieldstore")
 _FACTS = {"uuid", "dim", "embedder", "source_key", "size", "frontier", "time", "kappa", "measured"}
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
 _CACHE = 16384  # KiB of pages: the upper levels of every tree of a million records, and all that one batch changes
+_TOGETHER = 50  # rows inserted by one statement
 _SCHEMA = """
 CREATE TABLE facts(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE entries(seq INTEGER PRIMARY KEY, point INTEGER, leaf BLOB NOT NULL);
@@ -185,10 +187,10 @@ class Database:
         points = {element: known.point for element, known in draft.sums.items()}
         lines = zip(draft.leaves, draft.encoded, strict=True)
         entries = ((leaf.seq, points.get(leaf.element), data) for leaf, data in lines)
-        self._connection.executemany("INSERT INTO entries VALUES(?, ?, ?)", entries)
-        self._connection.executemany("INSERT INTO notes VALUES(?, ?, ?, ?)", draft.notes)
+        self._insert("INSERT INTO entries VALUES", "(?, ?, ?)", entries)
+        self._insert("INSERT INTO notes VALUES", "(?, ?, ?, ?)", draft.notes)
         sums = ((s.point, element, s.weight, s.seq, int(s.kind), s.last) for element, s in draft.sums.items())
-        self._connection.executemany("INSERT OR REPLACE INTO sums VALUES(?, ?, ?, ?, ?, ?)", sums)
+        self._insert("INSERT OR REPLACE INTO sums VALUES", "(?, ?, ?, ?, ?, ?)", sums)
         self.set_facts(
             {"size": draft.frontier.size, "frontier": draft.frontier.to_bytes(), "time": draft.time}
             | {
@@ -202,7 +204,15 @@ class Database:
     def put(self, contents: Iterable[tuple[int, Content]]) -> None:
         """Store content by point, in place of what was there."""
         rows = ((point, *content) for point, content in contents)
-        self._connection.executemany("INSERT OR REPLACE INTO records VALUES(?, ?, ?, ?, ?)", rows)
+        self._insert("INSERT OR REPLACE INTO records VALUES", "(?, ?, ?, ?, ?)", rows)
+
+    def _insert(self, verb: str, places: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert rows, many by one statement: after each, another thread takes the interpreter, and is waited for."""
+        given = list(rows)
+        whole = len(given) - len(given) % _TOGETHER
+        together = (list(chain.from_iterable(given[i : i + _TOGETHER])) for i in range(0, whole, _TOGETHER))
+        self._connection.executemany(verb + ",".join([places] * _TOGETHER), together)
+        self._connection.executemany(verb + places, given[whole:])
 
     def begin_erase(self, entries: Iterable[tuple[int, int]]) -> None:
         """Note the intent to erase: (point, position of its erase entry)."""
