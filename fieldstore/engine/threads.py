@@ -21,7 +21,7 @@ def spread(work: Callable[[slice], _Done], count: int, least: int = 512) -> list
     least: items that a further thread is worth its while for; every slice but the last has a multiple of it.
     """
     units = -(-count // least)
-    threads = min(_cores(), units)
+    threads = 1 if _modest() else min(_cores(), units)
     if threads <= 1:
         return [work(slice(0, count))]
     edges = [min(count, least * (units * i // threads)) for i in range(threads + 1)]
@@ -56,10 +56,12 @@ def modestly(while_: Callable[[], bool]) -> Iterator[None]:
         del _thread.modest
 
 
+def _modest() -> bool:
+    holds: Callable[[], bool] | None = getattr(_thread, "modest", None)
+    return holds is not None and holds()
+
+
 def _cores() -> int:
-    modest: Callable[[], bool] | None = getattr(_thread, "modest", None)
-    if modest is not None and modest():
-        return 1
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
