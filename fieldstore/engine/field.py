@@ -287,7 +287,8 @@ class Field:
     ) -> list[Ranking]:
         """`attractors` for each of queries, (q, dim): the same to the bit, on this thread."""
         checked_groups = _NO_GROUPS if groups is None else self._groups(groups)
-        reach, k = self.tau if reach is None else checked_reach(reach), checked_k(k)
+        reach = self.tau if reach is None else checked_reach(reach)
+        k = checked_k(k)
         rows = unit_rows(queries, self.dim, what="query")
         found = self._candidates(rows, k, POOL, allowed, exact, effort)
         return attractors(found, self._rows(), checked_groups, reach, self.kappa, k)
