@@ -3,24 +3,26 @@
 # Rule: inside `mirror.reading`, and over rankings of that same state of the store.
 """The values the reading verbs return, filled in from the database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from functools import partial
+from itertools import islice, starmap
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fieldstore import metadata
-from fieldstore.engine.field import Ranking
-from fieldstore.engine.threads import spread
+from fieldstore.engine.field import Field, Ranking
+from fieldstore.engine.threads import ahead
 from fieldstore.filters import Filter
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
 
-_Rank = Callable[[NDArray[np.float32]], Ranking]
-_Content = tuple[str, str | None, dict[str, Any]]  # id, text, metadata
+_SLICE = 32  # queries that are ranked together, while the records of those before are being fetched
+_Rank = Callable[[ArrayLike], list[Ranking]]
+_Row = tuple[str, str | None, dict[str, Any], float, float, float, float]  # what makes a hit, but for its members
 
 
 def ranker(
@@ -33,71 +35,63 @@ def ranker(
     reach: float | None,
     exact: bool,
     effort: float,
+    field: Field,
 ) -> _Rank:
-    """How to rank one query, (dim,), over the field as it stands; to be called with or without the lock."""
-    field = mirror.field
+    """How to rank queries, (q, dim), over the mirror's field; to be called with or without the lock.
+
+    To make one needs the lock where there is a condition or `per`: the database is asked.
+    """
     allowed = None if condition is None else mirror.mask(condition)
     if by == "nearest":
-        return lambda query: field.nearest(query, k, allowed=allowed, smooth=smooth, exact=exact, effort=effort)
+        return partial(field.nearest_many, k=k, allowed=allowed, smooth=smooth, exact=exact, effort=effort)
     groups = None if per is None else mirror.groups(per)
-    return lambda query: field.attractors(
-        query, k, allowed=allowed, groups=groups, reach=reach, exact=exact, effort=effort
-    )
+    return partial(field.attractors_many, k=k, allowed=allowed, groups=groups, reach=reach, exact=exact, effort=effort)
 
 
-def ranked(rank: _Rank, queries: NDArray[np.float32]) -> list[Ranking]:
-    """The rankings of many queries, (q, dim), on all cores."""
-    parts = spread(lambda part: [rank(query) for query in queries[part]], len(queries), least=32)
-    return [ranking for part in parts for ranking in part]
+def ranked(rank: _Rank, queries: NDArray[Any]) -> Iterator[list[Ranking]]:
+    """The rankings of the first queries of (q, dim), of the next, ...; all cores rank ahead of whoever asks."""
+    return ahead(lambda part: rank(queries[part]), len(queries), _SLICE)
 
 
 def hits(mirror: Mirror, rankings: list[Ranking]) -> list[list[Hit]]:
     """The rankings with their records; no two hits share an object that could be changed."""
-    weights = mirror.weights
-    return [_hits(mirror, ranking, weights) for ranking in rankings]
+    rows = _rows(mirror, [part for ranking in rankings for part in (*ranking.members, ranking)])
+    found = []
+    for ranking in rankings:
+        members = [tuple(starmap(Hit, islice(rows, len(some.points)))) for some in ranking.members]
+        own = islice(rows, len(ranking.points))
+        found.append([Hit(*row, of) for row, of in zip(own, members, strict=True)] if members else [*starmap(Hit, own)])
+    return found
 
 
-def _hits(mirror: Mirror, ranking: Ranking, weights: NDArray[np.float64]) -> list[Hit]:
-    points: list[int] = ranking.points.tolist()
-    own = len(points)
-    for some in ranking.members:
-        points += some.points.tolist()
-    contents = _contents(mirror, points)
-    if not ranking.members:
-        return _filled(ranking, contents, weights, [()] * own)
-    rest = iter(contents[own:])
-    members = [
-        tuple(_filled(some, list(islice(rest, len(some.points))), weights, [()] * len(some.points)))
-        for some in ranking.members
-    ]
-    return _filled(ranking, contents[:own], weights, members)
+def _rows(mirror: Mirror, parts: list[Ranking]) -> Iterator[_Row]:
+    """What the parts hold, one after the other; asked of the database at once."""
+    if len(parts) == 1:
+        points, scores, cosines, shares, _ = parts[0]
+    else:
+        points, scores, cosines, shares = map(np.concatenate, [*zip(*parts, strict=True)][:4])
+    ids, texts, metadatas = _contents(mirror, points.tolist())
+    weights = mirror.weights[points]
+    return zip(ids, texts, metadatas, scores.tolist(), cosines.tolist(), weights.tolist(), shares.tolist(), strict=True)
 
 
-def _filled(
-    ranking: Ranking, contents: list[_Content], weights: NDArray[np.float64], members: Sequence[tuple[Hit, ...]]
-) -> list[Hit]:
-    numbers = (ranking.scores, ranking.cosines, weights[ranking.points], ranking.shares)
-    rows = zip(contents, *[column.tolist() for column in numbers], members, strict=True)
-    return [
-        Hit(id, text, read, score, cosine, weight, share, of)
-        for (id, text, read), score, cosine, weight, share, of in rows
-    ]
-
-
-def _contents(mirror: Mirror, points: list[int]) -> list[_Content]:
-    """What live points hold, in their order; UnknownRecord when the database lost one of them."""
+def _contents(mirror: Mirror, points: list[int]) -> tuple[list[str], list[str | None], list[dict[str, Any]]]:
+    """Ids, texts and metadata of live points, in their order; UnknownRecord when the database lost one of them."""
     rows = mirror.folder.database.shown(points)
-    if len(rows) < len(points):
+    try:
+        found = [rows[point] for point in points]
+    except KeyError:
         mirror.contents(points)  # tells which
-    metadatas = metadata.decode_all([stored for _, _, _, stored in rows])
-    return [(id, text, read) for (_, id, text, _), read in zip(rows, metadatas, strict=True)]
+        raise
+    metadatas = metadata.decode_all([row[3] for row in found])
+    return [row[1] for row in found], [row[2] for row in found], metadatas
 
 
 def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Record]:
     """The records of live points."""
     vectors = [mirror.row(point).copy() if with_vectors else None for point in points]
-    rows = zip(_contents(mirror, points), mirror.weights[points].tolist(), vectors, strict=True)
-    return [Record(*content, *rest) for content, *rest in rows]
+    rows = zip(*_contents(mirror, points), mirror.weights[points].tolist(), vectors, strict=True)
+    return list(starmap(Record, rows))
 
 
 def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:

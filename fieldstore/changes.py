@@ -5,8 +5,9 @@
 # Rule: what is as wanted already gets no entry: a second inverse would dig a hole.
 """The writing verbs, below their public face in `store`."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ def _changed(draft: Draft, ids: Sequence[str], same: Sequence[str], unknown: Seq
 
 def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
     """Store the batch's records, in place of those of the same id."""
-    with mirror.writing(settled=False) as database:
+    with mirror.writing(settled=False) as database, _uncollected():
         dim = batch.dim if mirror.dim is None else mirror.dim
         rows = unit_rows(vectors, dim)
         first = database.points()
@@ -65,6 +66,18 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
             contents.append((point, content))
         facts = {"dim": dim} if mirror.dim is None else None
         _commit(mirror, draft, rows[fresh], contents, facts)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let Python not look for cycles meanwhile: what a batch needs is gone after it, and a full look takes longer."""
+    looking = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looking:
+            gc.enable()
 
 
 def _commit(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fieldstore import metadata
 from fieldstore.coded import Coded
+from fieldstore.engine.masks import Mask
 from fieldstore.filters import Filter, value_at
 from fieldstore.storage.database import Database
 
@@ -25,12 +26,20 @@ class Columns:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[int, NDArray[Any]]] = OrderedDict()  # ledger size seen, values by point
+        self._masks: dict[str, Mask] = {}  # of columns that are filters'
         self._codes: dict[str, int] = {}  # canonical value -> number, the same for every key
         self._coded: dict[str | None, Coded] = {}  # the declared keys that were asked for; None: all is missing
 
-    def mask(self, where: Filter, database: Database, size: int, points: int) -> NDArray[np.bool_]:
-        """(points,) bool: which live points match, at this size of the ledger."""
-        name, keys = "where " + where.key, database.filter_values.keys()
+    def mask(self, where: Filter, database: Database, size: int, points: int) -> Mask:
+        """Of (points,) bool: which live points match, at this size of the ledger; the same object while it holds."""
+        name = "where " + where.key
+        column = self._matching(name, where, database, size, points)
+        if name not in self._masks or self._masks[name].of is not column:
+            self._masks[name] = Mask(column)
+        return self._masks[name]
+
+    def _matching(self, name: str, where: Filter, database: Database, size: int, points: int) -> NDArray[np.bool_]:
+        keys = database.filter_values.keys()
         if not where.keys <= set(keys):
             return self._column(name, where.matches, np.zeros(0, np.bool_), database, size, points)
         seen, mask = self._kept.pop(name, (-1, np.zeros(0, np.bool_)))
@@ -86,4 +95,4 @@ class Columns:
     def _keep(self, name: str, size: int, column: NDArray[Any]) -> None:
         self._kept[name] = (size, column)
         if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+            self._masks.pop(self._kept.popitem(last=False)[0], None)

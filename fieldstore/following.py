@@ -7,11 +7,13 @@
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldstore.engine.field import Field
+from fieldstore.engine.threads import modestly
 
 _AHEAD = 65536  # points that may be waiting: building the first cells takes as long as some thousand adds
 
@@ -22,6 +24,7 @@ class Follower:
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None  # started by the first add
         self._waiting: deque[tuple[int, Future[None]]] = deque()  # how many points, and when they are in
+        self._awaited = False  # whether somebody can do nothing else meanwhile
 
     def hand_over(
         self, field: Field, rows: NDArray[np.float32], points: NDArray[np.int64], weights: NDArray[np.float64]
@@ -34,7 +37,11 @@ class Follower:
             wait([undone.pop(0)[1]])  # whatever comes of it
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="fieldstore")
-        self._waiting.append((len(points), self._thread.submit(_follow, field, rows, points, weights)))
+        self._waiting.append((len(points), self._thread.submit(self._beside, field, rows, points, weights)))
+
+    def _beside(self, *change: Any) -> None:
+        with modestly(lambda: not self._awaited):  # the next records are written on the other core
+            _follow(*change)
 
     @property
     def idle(self) -> bool:
@@ -43,8 +50,12 @@ class Follower:
 
     def wait(self) -> None:
         """Until all is in. Raises what went wrong: then, and only then, the field is not what it should be."""
-        while self._waiting:
-            self._next()
+        self._awaited = True
+        try:
+            while self._waiting:
+                self._next()
+        finally:
+            self._awaited = False
 
     def _next(self) -> None:
         _, done = self._waiting[0]

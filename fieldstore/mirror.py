@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fieldstore import metadata
 from fieldstore.columns import Columns
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
-from fieldstore.engine.field import Field
+from fieldstore.engine.field import Field, Mask
 from fieldstore.errors import FieldStoreError, ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
 from fieldstore.filters import Filter
 from fieldstore.following import Follower
@@ -47,6 +47,7 @@ class Mirror:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._field: Field | None = None
+        self._view: Field | None = None  # what is shown of it; another one as soon as an entry changes it
         self._size = 0  # entries of the ledger that memory follows, or was told to follow
         self._follower = Follower()
         self._kept = KeptField(folder, name)
@@ -114,7 +115,7 @@ class Mirror:
             self._follower.wait()
         except Exception as error:
             _log.warning("the field of %s is worked out anew: %s", self.name, error)
-            self._changes, self._size, self._field, self._new = None, 0, None, False
+            self._changes, self._size, self._field, self._view, self._new = None, 0, None, None, False
             self._follower.drop()
 
     def _hand_over(self, draft: Draft) -> None:
@@ -122,6 +123,7 @@ class Mirror:
         database = self.folder.database
         changes, self.facts = database.changes(), database.facts()
         assert self._field is not None
+        self._view = None
         sums = draft.sums.values()
         points = np.fromiter((known.point for known in sums), np.int64, len(sums))
         weights = np.fromiter((known.weight for known in sums), np.int64, len(sums)) / MILLIONTHS
@@ -135,6 +137,7 @@ class Mirror:
         if self._field is not None and size == self._size:
             return  # kappa changes by an entry only
         self._settle()
+        self._view = None
         begin, opening = time.monotonic(), self._field is None and not self._new
         if self._field is None:
             self._field, self._size = self._kept.load(self.facts) or (Field(dim), 0)
@@ -157,6 +160,7 @@ class Mirror:
     def unlearn(self, points: Sequence[int]) -> None:
         """Take points whose content was destroyed out of what the field learned; the saved index was overwritten."""
         self._kept.cleared()
+        self._view = None
         if self._field is not None:
             self._field.unlearn(points)
 
@@ -303,10 +307,21 @@ class Mirror:
 
     @property
     def field(self) -> Field:
-        """The field, to be read only. Raises ValueError before the first vector."""
+        """The field, to be read only: the same object until an entry changes it. ValueError before the first vector."""
         if self._field is None:
             raise ValueError(f"{self.name} has no dimension yet; add a vector, or open it with dim=")
-        return self._field.view()
+        if self._view is None:
+            self._view = self._field.view()
+        return self._view
+
+    @property
+    def last_field(self) -> Field | None:
+        """What `field` was when last asked, unless this object has changed it since: to look at without `reading`.
+
+        Whoever uses it asks inside `reading`, afterwards, whether it still is the field.
+        """
+        self._ready()
+        return self._view
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -326,8 +341,8 @@ class Mirror:
             raise UnknownRecord(f"point {min(set(points) - contents.keys())} in {self.name} has been erased")
         return contents
 
-    def mask(self, condition: Filter) -> NDArray[np.bool_]:
-        """(points,) which live points match."""
+    def mask(self, condition: Filter) -> Mask:
+        """Of (points,) which live points match; the same object while it holds."""
         return self._columns.mask(condition, self.folder.database, self.size, len(self.weights))
 
     def groups(self, key: str) -> NDArray[np.int64]:
@@ -338,7 +353,7 @@ class Mirror:
         """(points,) which points are live, and match."""
         live = self.weights > 0
         if condition is not None:
-            live &= self.mask(condition)
+            live &= self.mask(condition).of
         return live
 
     def live_points(self, condition: Filter | None) -> list[int]:
@@ -352,7 +367,7 @@ class Mirror:
         points = [versions[id].sum.point for id in ids if id in versions and versions[id].sum.weight > 0]
         if condition is None:
             return points
-        mask = self.mask(condition)
+        mask = self.mask(condition).of
         return [point for point in points if mask[point]]
 
     def live(self, ids: Sequence[str]) -> list[Version]:

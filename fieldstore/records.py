@@ -2,7 +2,7 @@
 """What the verbs of a store return."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ class Record:
     vector: NDArray[np.float32] | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Hit:
     """A record that answered.
 
@@ -40,6 +40,32 @@ class Hit:
     weight: float
     share: float
     members: tuple["Hit", ...] = ()
+
+    def __init__(
+        self,
+        id: str,
+        text: str | None,
+        metadata: dict[str, Any],
+        score: float,
+        cosine: float,
+        weight: float,
+        share: float,
+        members: tuple["Hit", ...] = (),
+    ) -> None:
+        """As a dataclass makes it, in half the time: hits are what a search makes most of."""
+        _set_id(self, id)
+        _set_text(self, text)
+        _set_metadata(self, metadata)
+        _set_score(self, score)
+        _set_cosine(self, cosine)
+        _set_weight(self, weight)
+        _set_share(self, share)
+        _set_members(self, members)
+
+
+_set_id, _set_text, _set_metadata, _set_score, _set_cosine, _set_weight, _set_share, _set_members = (
+    getattr(Hit, each.name).__set__ for each in fields(Hit)
+)
 
 
 @dataclass(frozen=True, slots=True)

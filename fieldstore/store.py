@@ -284,22 +284,31 @@ class FieldStore:
         arguments.check_search(k, by, smooth, per, reach, min_score, exact, effort)
         if len(shape := arguments.shape_of(vectors, "queries")) != 2:
             raise ValueError(f"search_many takes queries (q, dim), not {shape}; search takes one")
-        condition = None if where is None else Filter(where)
-        mirror = self._mirror
+        condition, mirror = None if where is None else Filter(where), self._mirror
         ranker = partial(answers.ranker, mirror, k, condition, by, smooth, per, reach, exact, effort)
-        with mirror.reading():
-            queries = np.asarray(vectors)
-            if shape[0] != 1 or mirror.dim is None:  # the engine checks one alone, and knows no other
-                queries = unit_rows(vectors, mirror.dim or shape[1], what="query")
-            if mirror.dim is None:
-                return [[] for _ in queries]  # empty, and of no dimension yet
-            rank, size = ranker(), mirror.size
-        rankings = answers.ranked(rank, queries)  # other threads may write meanwhile
-        with mirror.reading():
-            if mirror.size != size:
-                rankings = answers.ranked(ranker(), queries)  # and now they may not
-            found = answers.hits(mirror, rankings)
-        return [[hit for hit in hits if min_score is None or hit.score >= min_score] for hits in found]
+        field = mirror.last_field if condition is None and per is None else None  # else the database is asked first
+        if field is None:
+            with mirror.reading():
+                if mirror.dim is None:  # empty, and of no dimension yet
+                    return [[] for _ in unit_rows(vectors, shape[1], what="query")]
+                field = mirror.field
+                rank = ranker(field)
+        else:
+            rank = ranker(field)
+        queries = np.asarray(vectors) if shape[0] == 1 else unit_rows(vectors, field.dim, what="query")
+        found: list[list[Hit]] = []
+        for rankings in answers.ranked(rank, queries):  # other threads may write meanwhile
+            with mirror.reading():
+                if mirror.field is not field:
+                    break
+                found += answers.hits(mirror, rankings)
+        if len(found) < len(queries):
+            with mirror.reading():  # and now they may not
+                rankings_again = answers.ranked(ranker(mirror.field), queries)
+                found = [hits for rankings in rankings_again for hits in answers.hits(mirror, rankings)]
+        if min_score is None:
+            return found
+        return [[hit for hit in hits if hit.score >= min_score] for hits in found]
 
     def get(self, ids: Ids | None = None, *, where: Where | None = None, vectors: bool = False) -> list[Record]:
         """Live records: those of ids, in that order, once each; or those that match; or all. Unknown ids are left out.
@@ -434,7 +443,7 @@ class FieldStore:
         condition = None if where is None else Filter(where)
         arguments.check_count_of("carriers", carriers)
         with self._mirror.reading():
-            allowed = None if condition is None or self.dim is None else self._mirror.mask(condition)
+            allowed = None if condition is None or self.dim is None else self._mirror.mask(condition).of
             return [answers.residual(self._mirror, id, carriers, allowed) for id in wanted]
 
     # -- the audit trail -----------------------------------------------------------------------------------------------

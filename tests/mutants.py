@@ -4,7 +4,17 @@ from tests.mutation import Mutant, unnoticed
 
 TESTS = [
     f"tests/test_{name}.py"
-    for name in ("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing", "filter_keys")
+    for name in [
+        "forgetting",
+        "store",
+        "erasing",
+        "processes",
+        "verify",
+        "faults",
+        "engine_sharing",
+        "filter_keys",
+        "many_queries",
+    ]
 ]
 
 MUTANTS = [
@@ -49,6 +59,18 @@ MUTANTS = [
         "fieldstore/mirror.py",
         "            if database.changes() != self._changes:",
         "            if self._changes is None:",
+    ),
+    Mutant(
+        "the inverse is not seen by a search that ranked before it",
+        "fieldstore/store.py",
+        "                if mirror.field is not field:\n",
+        "                if mirror.dim != field.dim:\n",
+    ),
+    Mutant(
+        "the inverse leaves the field that searches look at as it was",
+        "fieldstore/mirror.py",
+        "        self._settle()\n        self._view = None\n",
+        "        self._settle()\n",
     ),
     Mutant(
         "the inverse is a millionth too small",
@@ -132,7 +154,7 @@ MUTANTS = [
     Mutant(
         "a filter is ignored by forget",
         "fieldstore/mirror.py",
-        "            live &= self.mask(condition)\n",
+        "            live &= self.mask(condition).of\n",
         "            pass\n",
     ),
     Mutant(

@@ -177,15 +177,15 @@ def test_a_search_overtaken_by_a_forget_still_gives_as_many_as_are_live(store, r
 
     vectors = rng.normal(size=(6, DIM))
     store.add(vectors, ids=[f"r{i}" for i in range(6)])
-    nearest, overtaken = Field.nearest, []
+    nearest, overtaken = Field.nearest_many, []
 
     def slow(self, *args, **kwargs):
-        ranking = nearest(self, *args, **kwargs)
+        rankings = nearest(self, *args, **kwargs)
         if not overtaken:
             overtaken.append(store.forget("r2"))
-        return ranking
+        return rankings
 
-    monkeypatch.setattr(Field, "nearest", slow)
+    monkeypatch.setattr(Field, "nearest_many", slow)
     hits = store.search(vectors[2], 3)
     assert len(hits) == 3
     assert "r2" not in [hit.id for hit in hits]

@@ -3,7 +3,6 @@
 # In:   arrays of any float type, checked and brought to unit length here.
 # Out:  arrays; points are named by their number, in the order they came.
 # Rule: everything a loop is given has been checked; a refused call leaves the field as it was.
-# Rule: `_candidates` is the one place where points are found for a query; a faster way of finding them goes there.
 """The field: weighted points on the unit sphere, and what is felt at any place."""
 
 import functools
@@ -20,6 +19,7 @@ from fieldstore.engine import loops
 from fieldstore.engine.arrays import sealed, with_room
 from fieldstore.engine.ascent import Ascent, ascend
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, reach_of
+from fieldstore.engine.candidates import Wanted, candidates
 from fieldstore.engine.inputs import (
     FloatRows,
     checked_effort,
@@ -30,17 +30,15 @@ from fieldstore.engine.inputs import (
     unit_places,
     unit_rows,
 )
+from fieldstore.engine.masks import Mask
 from fieldstore.engine.partition import Partition
 from fieldstore.engine.ranking import POOL, SMOOTH_POOL, Candidates, Ranking, attractors, nearest
 from fieldstore.engine.threads import spread
 
-__all__ = ["Ascent", "Field", "Ranking", "warm"]
+__all__ = ["Ascent", "Field", "Mask", "Ranking", "warm"]
 
 _CELLS_FROM = 8192, 2**21  # points, and numbers in them: fewer are scanned flat, and exactly
-_FEW = 4096, 64  # points, or one of so many: a filter that passes no more of them has them all scored
-_DEEPER = 0.15  # how much farther to look for each doubling of what is wanted, or halving of what may answer
 _PLACES = 8  # at which phi is worked out together; no thread gets fewer
-_NO_MASK = np.empty(0, np.bool_)
 _NO_GROUPS = np.empty(0, np.int64)
 
 _log = logging.getLogger("fieldstore")
@@ -211,23 +209,48 @@ class Field:
         query: ArrayLike,
         k: int,
         *,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: Mask | NDArray[np.bool_] | None = None,
         smooth: bool = False,
         exact: bool = False,
         effort: float = 1.0,
     ) -> Ranking:
         """The k points of the largest contribution w K to the field at query; ties by point number.
 
-        query: (dim,). allowed: (n,) bool, which points may answer; None = all. smooth: reorder the first 50 by
-        0.7 own score + 0.3 kernel-weighted mean of the others' (field-semantics, 3). Points that weigh nothing,
-        less than nothing, or that a repeller silences, never answer.
+        query: (dim,). allowed: (n,) bool, which points may answer, or a `Mask` of them for many queries; None = all.
+        smooth: reorder the first 50 by 0.7 own score + 0.3 kernel-weighted mean of the others' (field-semantics, 3).
+        Points that weigh nothing, less than nothing, or that a repeller silences, never answer.
         exact: score every point. Else, in a field of 8,192 points and two million numbers or more, the best are looked
         for in cells of near points, at a recall@10 of about 0.96 (`python -m benchmarks query`); more effort looks
         farther. Scores are exact.
         Raises ValueError for k < 1, an effort that is not positive and finite, or a bad query.
         """
-        effort, k = checked_effort(effort), checked_k(k)
-        found = self._candidates(self._query(query), k, SMOOTH_POOL, allowed, exact, effort)
+        return self._nearest(self._query(query), k, allowed, smooth, exact, effort)[0]
+
+    def nearest_many(
+        self,
+        queries: ArrayLike,
+        k: int,
+        *,
+        allowed: Mask | NDArray[np.bool_] | None = None,
+        smooth: bool = False,
+        exact: bool = False,
+        effort: float = 1.0,
+    ) -> list[Ranking]:
+        """`nearest` for each of queries, (q, dim): the same to the bit, on this thread, but without the interpreter."""
+        rows = unit_rows(queries, self.dim, what="query")
+        return self._nearest(rows, k, allowed, smooth, exact, effort)
+
+    def _nearest(
+        self,
+        rows: FloatRows,
+        k: int,
+        allowed: Mask | NDArray[np.bool_] | None,
+        smooth: bool,
+        exact: bool,
+        effort: float,
+    ) -> list[Ranking]:
+        k = checked_k(k)
+        found = self._candidates(rows, k, SMOOTH_POOL, allowed, exact, effort)
         return nearest(found, self._rows(), self.kappa, k, smooth)
 
     def attractors(
@@ -235,7 +258,7 @@ class Field:
         query: ArrayLike,
         k: int,
         *,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: Mask | NDArray[np.bool_] | None = None,
         groups: Sequence[int] | NDArray[np.int64] | None = None,
         reach: float | None = None,
         exact: bool = False,
@@ -246,12 +269,28 @@ class Field:
         groups: (n,) int64, points of equal group answer once too; -1 = of no group; None = no groups at all.
         reach: cosine from which a point is absorbed (default `tau`). A group is shown by its most similar
         member. Fewer than k are returned when the best 100 candidates (3k if more) hold no more.
-        exact, effort: as in `nearest`. Raises ValueError for k < 1, a bad query, or groups of another length.
+        allowed, exact, effort: as in `nearest`. Raises ValueError for k < 1, a bad query, or groups of another length.
         """
+        rows = self._query(query)
+        return self.attractors_many(rows, k, allowed=allowed, groups=groups, reach=reach, exact=exact, effort=effort)[0]
+
+    def attractors_many(
+        self,
+        queries: ArrayLike,
+        k: int,
+        *,
+        allowed: Mask | NDArray[np.bool_] | None = None,
+        groups: Sequence[int] | NDArray[np.int64] | None = None,
+        reach: float | None = None,
+        exact: bool = False,
+        effort: float = 1.0,
+    ) -> list[Ranking]:
+        """`attractors` for each of queries, (q, dim): the same to the bit, on this thread."""
         checked_groups = _NO_GROUPS if groups is None else self._groups(groups)
         reach = self.tau if reach is None else checked_reach(reach)
-        effort, k = checked_effort(effort), checked_k(k)
-        found = self._candidates(self._query(query), k, POOL, allowed, exact, effort)
+        k = checked_k(k)
+        rows = unit_rows(queries, self.dim, what="query")
+        found = self._candidates(rows, k, POOL, allowed, exact, effort)
         return attractors(found, self._rows(), checked_groups, reach, self.kappa, k)
 
     def remaining(self, point: int, k: int = 10, *, allowed: NDArray[np.bool_] | None = None) -> tuple[float, Ranking]:
@@ -276,44 +315,23 @@ class Field:
         return copies, found._replace(shares=shares)
 
     def _candidates(
-        self, query: FloatRows, k: int, least: int, allowed: NDArray[np.bool_] | None, exact: bool, effort: float
+        self,
+        rows: FloatRows,
+        k: int,
+        least: int,
+        allowed: Mask | NDArray[np.bool_] | None,
+        exact: bool,
+        effort: float,
     ) -> Candidates:
-        """The first max(least, 3k) points by score, best first, ties by number; always k of them if there are k.
-
-        From a flat scan of all points, or from those that the partition finds near, scored exactly.
-        """
-        found: Candidates
-        mask = _NO_MASK if allowed is None else np.ascontiguousarray(allowed, np.bool_)
-        if allowed is not None and mask.shape != (len(self),):
-            raise ValueError(f"the mask has {mask.shape} items, this field has {len(self)} points")
+        """The first max(least, 3k) points by score for each query, best first; all of them where there are fewer."""
+        effort = checked_effort(effort)
+        mask = Mask(allowed) if isinstance(allowed, np.ndarray) else allowed
+        points, arrays = self._rows(), self._arrays
+        if mask is not None and mask.of.shape != (len(points),):
+            raise ValueError(f"the mask has {mask.of.shape} items, this field has {len(points)} points")
         _announce_compiling()
-        points, offsets = self._rows(), self._arrays.offsets
-        pool = min(max(least, 3 * k), len(points))
-        if pool == 0:
-            return np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32)
-        near, enough = (None, 0) if exact else self._near(query, k, pool, mask, effort)
-        if near is not None:
-            found = loops.ranked(query, points, offsets, near, pool)
-            if len(found[0]) >= enough:
-                return found
-        found = loops.best(query, points, offsets, mask, pool)
-        return found
-
-    def _near(
-        self, query: FloatRows, k: int, pool: int, mask: NDArray[np.bool_], effort: float
-    ) -> tuple[NDArray[np.int64] | None, int]:
-        """Points worth scoring, and how many at least must turn out to weigh something; None for all points."""
-        partition = self._arrays.partition
-        if partition is None:
-            return None, 0
-        held = len(partition)
-        matching = held if not len(mask) else int(np.count_nonzero(mask))
-        if matching <= max(_FEW[0], held // _FEW[1]) and len(mask):
-            return np.flatnonzero(mask), 0
-        if 8 * pool > held:
-            return None, 0
-        depth = effort * (1.0 + _DEEPER * math.log2(max(k, 10) / 10 * max(1.0, held / matching)))
-        return partition.find(query, pool, len(self), mask, depth), min(k, matching)
+        wanted = Wanted(k, min(max(least, 3 * k), len(points)), mask, exact, effort)
+        return candidates(rows, points, arrays.offsets, arrays.partition, wanted)
 
     # -- the field itself ----------------------------------------------------------------------------------------------
 
@@ -384,8 +402,7 @@ class Field:
         rows = unit_rows(query, self.dim, what="query")
         if len(rows) != 1:
             raise ValueError(f"one query at a time here; got {len(rows)}")
-        query_row: FloatRows = rows[0]
-        return query_row
+        return rows
 
     def _groups(self, groups: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
         numbers = np.ascontiguousarray(groups, dtype=np.int64)

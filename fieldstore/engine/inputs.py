@@ -26,7 +26,7 @@ def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRow
     Raises ValueError naming the first row that is NaN, infinite or zero, and both numbers when dimensions differ.
     """
     if _is_unit_row(vectors, dim):
-        return np.ascontiguousarray(vectors)[None]
+        return np.ascontiguousarray(vectors).reshape(1, dim)
     if isinstance(vectors, np.ndarray) and vectors.dtype == np.float32 and vectors.shape[1:] == (dim,):
         given: FloatRows = vectors
         kept = np.concatenate([_near_one(given[i : i + _SLICE]) for i in range(0, len(given), _SLICE)] or [_NONE])
@@ -49,9 +49,10 @@ def _near_one(rows: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _is_unit_row(vectors: ArrayLike, dim: int) -> TypeGuard[FloatRows]:
     """Whether this is one float32 row that is kept to the bit; the usual query, told apart in a microsecond."""
-    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape != (dim,):
+    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape not in ((dim,), (1, dim)):
         return False
-    return bool(abs(vectors.dot(vectors) - 1.0) < ROUNDING / 2)  # its rounding included; NaN is not less
+    row = vectors.ravel()
+    return bool(abs(row.dot(row) - 1.0) < ROUNDING / 2)  # its rounding included; NaN is not less
 
 
 def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:

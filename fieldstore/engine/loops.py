@@ -175,6 +175,47 @@ def ranked(query, points, offsets, chosen, m):
 
 
 @_loop
+def best_of_all(queries, points, offsets, allowed, m):
+    """`best` for each of the queries, (q, d); the rest as there.
+
+    returns   chosen (q, m) int64, scores (q, m) float64, cosines (q, m) float32, counts (q,) int64: so many of each row
+    """
+    chosen = np.empty((queries.shape[0], m), np.int64)
+    scores = np.empty((queries.shape[0], m), np.float64)
+    cosines = np.empty((queries.shape[0], m), np.float32)
+    counts = np.empty(queries.shape[0], np.int64)
+    for q in range(queries.shape[0]):
+        some, values, plain = best(queries[q], points, offsets, allowed, m)
+        count = some.shape[0]
+        chosen[q, :count], scores[q, :count], cosines[q, :count], counts[q] = some, values, plain, count
+    return chosen, scores, cosines, counts
+
+
+@_loop
+def ranked_of_each(queries, points, offsets, near, ends, m):
+    """`ranked` for each of the queries, (q, d), among the points of its own: those of near that end at ends[q].
+
+    ends      (q,)   int64    where the points of the next one begin; length 0 = all of near are for everyone
+    returns   as `best_of_all`, and the least of the counts
+    """
+    chosen = np.empty((queries.shape[0], m), np.int64)
+    scores = np.empty((queries.shape[0], m), np.float64)
+    cosines = np.empty((queries.shape[0], m), np.float32)
+    counts = np.empty(queries.shape[0], np.int64)
+    least = m
+    begin = 0
+    end = near.shape[0]
+    for q in range(queries.shape[0]):
+        if ends.shape[0] > 0:
+            begin, end = end if q > 0 else 0, ends[q]
+        some, values, plain = ranked(queries[q], points, offsets, near[begin:end], m)
+        count = some.shape[0]
+        chosen[q, :count], scores[q, :count], cosines[q, :count], counts[q] = some, values, plain, count
+        least = min(least, count)
+    return chosen, scores, cosines, counts, least
+
+
+@_loop
 def shares(scores, kappa):
     """Each score's part of the whole field, in the order of the scores; kernels relative to the largest.
 
@@ -189,6 +230,15 @@ def shares(scores, kappa):
         total += parts[i]
     for i in range(scores.shape[0]):
         parts[i] /= total
+    return parts
+
+
+@_loop
+def shares_of_each(scores, counts, kappa):
+    """`shares` of the first counts[q] scores of each row: (q, m) float64, as the scores are."""
+    parts = np.empty(scores.shape)
+    for q in range(scores.shape[0]):
+        parts[q, : counts[q]] = shares(scores[q, : counts[q]], kappa)
     return parts
 
 

@@ -188,7 +188,7 @@ class Partition:
 
         def work(part: slice) -> None:
             for number, point in enumerate(asked[part].tolist(), part.start):
-                found = self._found(rows[point], _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
+                found, _ = self._found(rows[point][None], _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
                 cosines = rows[found] @ rows[point]
                 order = np.argsort(-cosines, kind="stable")
                 near = found[order[1:11]]  # the first is itself
@@ -362,26 +362,33 @@ class Partition:
         Points below `limit` only, and of them those allowed, (limit,) or () for all. depth: how far around the query to
         look; at 1 for the best ten of all points.
         """
+        return self.find_many(query[None], wanted, limit, allowed, depth)[0]
+
+    def find_many(
+        self, queries: Rows, wanted: int, limit: int, allowed: NDArray[np.bool_], depth: float = 1.0
+    ) -> tuple[Numbers, Numbers]:
+        """`find` for each of queries (q, dim): the points of one after the other, and where each one's end, (q,)."""
         for _ in range(3):
             before = self._changes
-            found = self._found(query, wanted, limit, allowed, depth)
+            found = self._found(queries, wanted, limit, allowed, depth)
             if before == self._changes and before % 2 == 0:
                 return found
         with self._lock:
-            return self._found(query, wanted, limit, allowed, depth)
+            return self._found(queries, wanted, limit, allowed, depth)
 
-    def _found(self, query: Rows, wanted: int, limit: int, allowed: NDArray[np.bool_], depth: float) -> Numbers:
+    def _found(
+        self, queries: Rows, wanted: int, limit: int, allowed: NDArray[np.bool_], depth: float
+    ) -> tuple[Numbers, Numbers]:
         parts = self._parts
-        points: Numbers
-        points, _, _ = scan.find(
-            query, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
+        found: tuple[Numbers, Numbers] = scan.find_many(
+            queries, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
             parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed,
             np.float32(self._far * depth), np.float32(self._gap * depth), np.float32(_PULL * depth),
             np.float32(_SLACK * self._room), _LEAST_CELLS,
             min(self.cells, max(_LEAST_CELLS, int(self._most * max(1.0, depth**4)))),
             math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5 * self._crowding()),
         )  # fmt: skip
-        return points
+        return found
 
     def _crowding(self) -> float:
         """How many times more points must be scored, because among very many the best lie closer than codes tell."""

@@ -17,8 +17,17 @@ POOL = 100  # candidates that attractors are made from
 SMOOTH_POOL = 50  # candidates of a nearest query; smoothing reorders them
 _EMPTY: tuple[Any, Any, Any, Any] = np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32), np.empty(0)
 
-Candidates = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]
-"""Point numbers, scores and cosines, (m,) each, best first; ties by number."""
+
+class Candidates(NamedTuple):
+    """What was found for many queries, a row each: points, scores and cosines (q, m), best first, ties by number.
+
+    counts (q,): how many of a row there are; the rest of it is nothing.
+    """
+
+    points: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    cosines: NDArray[np.float32]
+    counts: NDArray[np.int64]
 
 
 class Ranking(NamedTuple):
@@ -38,33 +47,40 @@ class Ranking(NamedTuple):
     members: list["Ranking"]
 
 
-def nearest(found: Candidates, points: FloatRows, kappa: float, k: int, smooth: bool) -> Ranking:
-    """The first k of the candidates; smooth: their first 50 reordered by what their neighbours say."""
-    chosen, scores, cosines = found
-    shares = loops.shares(scores, kappa)
-    if smooth:
-        head = slice(0, SMOOTH_POOL)
-        scores[head] = loops.smoothed(points, chosen[head], scores[head], kappa)
-        order = np.argsort(-scores[head], kind="stable")
-        for column in (chosen, scores, cosines, shares):
-            column[head] = column[order]
-    return Ranking(chosen[:k], scores[:k], cosines[:k], shares[:k], [])
+def nearest(found: Candidates, points: FloatRows, kappa: float, k: int, smooth: bool) -> list[Ranking]:
+    """The first k of each query's candidates; smooth: their first 50 reordered by what their neighbours say."""
+    shares = loops.shares_of_each(found.scores, found.counts, kappa)
+    rankings = []
+    for chosen, scores, cosines, parts, count in zip(*found[:3], shares, found.counts.tolist(), strict=True):
+        if smooth:
+            head = slice(0, min(count, SMOOTH_POOL))
+            scores[head] = loops.smoothed(points, chosen[head], scores[head], kappa)
+            order = np.argsort(-scores[head], kind="stable")
+            for column in (chosen, scores, cosines, parts):
+                column[head] = column[order]
+        shown = min(count, k)
+        rankings.append(Ranking(chosen[:shown], scores[:shown], cosines[:shown], parts[:shown], []))
+    return rankings
 
 
 def attractors(
     found: Candidates, points: FloatRows, groups: NDArray[np.int64], reach: float, kappa: float, k: int
-) -> Ranking:
-    """The k best attractors among the candidates, with those each absorbed.
+) -> list[Ranking]:
+    """The k best attractors among each query's candidates, with those each absorbed.
 
     points: (n, dim). groups: (n,), -1 = of no group; or (0,) = no groups. reach: cosine from which one is absorbed.
     """
-    *shown, numbers, scores, cosines, shares, ends = loops.attract(points, *found, groups, reach - ROUNDING, kappa, k)
-    members, start = [], 0
-    for end in ends.tolist():
-        if start == end:  # nearly always, so the same empty arrays for all
-            members.append(Ranking(*_EMPTY, []))
-        else:
-            here = slice(start, end)
-            members.append(Ranking(numbers[here], scores[here], cosines[here], shares[here], []))
-        start = end
-    return Ranking(shown[0], shown[1], shown[2], shown[3], members)
+    rankings = []
+    for chosen, values, plain, count in zip(*found[:3], found.counts.tolist(), strict=True):
+        own = chosen[:count], values[:count], plain[:count]
+        *shown, numbers, scores, cosines, shares, ends = loops.attract(points, *own, groups, reach - ROUNDING, kappa, k)
+        members, start = [], 0
+        for end in ends.tolist():
+            if start == end:  # nearly always, so the same empty arrays for all
+                members.append(Ranking(*_EMPTY, []))
+            else:
+                here = slice(start, end)
+                members.append(Ranking(numbers[here], scores[here], cosines[here], shares[here], []))
+            start = end
+        rankings.append(Ranking(shown[0], shown[1], shown[2], shown[3], members))
+    return rankings

@@ -473,3 +473,26 @@ def _distinct(points, count):
             points[kept] = point
             kept += 1
     return kept
+
+
+@_loop
+def find_many(
+    queries, turns, centres, scales, centre_blocks, centre_floats, heads, blocks, numbers, following, behind,
+    limit, allowed, far, gap, pull, slack, least_cells, most_cells, wanted,
+):  # fmt: skip
+    """`find` for each of the queries, (q, dim), in one call that lets the interpreter go; the rest as there.
+
+    returns      points (c,) int64, those of the first query, then of the second, ...; ends (q,) int64: where they end
+    """
+    points = np.empty(queries.shape[0] * wanted, np.int64)
+    ends = np.empty(queries.shape[0], np.int64)
+    count = 0
+    for i in range(queries.shape[0]):
+        found, _, _ = find(
+            queries[i], turns, centres, scales, centre_blocks, centre_floats, heads, blocks, numbers, following, behind,
+            limit, allowed, far, gap, pull, slack, least_cells, most_cells, wanted,
+        )  # fmt: skip
+        points[count : count + found.shape[0]] = found
+        count += found.shape[0]
+        ends[i] = count
+    return points[:count], ends

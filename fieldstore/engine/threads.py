@@ -4,12 +4,15 @@
 """Work spread over the cores."""
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
 
 _Done = TypeVar("_Done")
+_thread = threading.local()
 
 
 def spread(work: Callable[[slice], _Done], count: int, least: int = 512) -> list[_Done]:
@@ -18,12 +21,44 @@ def spread(work: Callable[[slice], _Done], count: int, least: int = 512) -> list
     least: items that a further thread is worth its while for; every slice but the last has a multiple of it.
     """
     units = -(-count // least)
-    threads = min(_cores(), units)
+    threads = 1 if _modest() else min(_cores(), units)
     if threads <= 1:
         return [work(slice(0, count))]
     edges = [min(count, least * (units * i // threads)) for i in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [slice(a, b) for a, b in pairwise(edges)]))
+
+
+def ahead(work: Callable[[slice], _Done], count: int, size: int) -> Iterator[_Done]:
+    """Results of work on slices of `size` of count items, in order; the next ones are worked on beside the caller.
+
+    On one core, or one slice, the caller waits for each. Whoever stops asking stops the work.
+    """
+    slices = [slice(first, min(first + size, count)) for first in range(0, count, size)]
+    threads = 1 if len(slices) <= 1 else min(_cores(), len(slices))
+    if threads == 1:
+        yield from map(work, slices)
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from pool.map(work, slices)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def modestly(while_: Callable[[], bool]) -> Iterator[None]:
+    """This thread's `spread` takes no further core while that holds: another thread has more urgent work."""
+    _thread.modest = while_
+    try:
+        yield
+    finally:
+        del _thread.modest
+
+
+def _modest() -> bool:
+    holds: Callable[[], bool] | None = getattr(_thread, "modest", None)
+    return holds is not None and holds()
 
 
 def _cores() -> int:

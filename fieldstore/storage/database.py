@@ -18,6 +18,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ _log = logging.getLogger("fieldstore")
 _FACTS = {"uuid", "dim", "embedder", "source_key", "size", "frontier", "time", "kappa", "measured"}
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
 _CACHE = 16384  # KiB of pages: the upper levels of every tree of a million records, and all that one batch changes
+_TOGETHER = 50  # rows inserted by one statement
 _SCHEMA = """
 CREATE TABLE facts(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE entries(seq INTEGER PRIMARY KEY, point INTEGER, leaf BLOB NOT NULL);
@@ -56,6 +58,9 @@ FROM json_each(?) j CROSS JOIN records r ON r.point = (
     WHERE n.id = j.value ORDER BY n.point DESC LIMIT 1
 ) CROSS JOIN sums s ON s.point = r.point
 """  # one statement for any number of ids; CROSS JOIN keeps SQLite to this order
+_SHOWN = """
+SELECT r.point, r.id, r.text, r.metadata FROM json_each(?) j CROSS JOIN records r ON r.point = j.value
+"""  # one statement for any number of points
 
 if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:  # apsw brings its own SQLite, so this fails only on odd builds
     raise ImportError(f"fieldstore needs SQLite 3.51.3 or newer, apsw here carries {apsw.sqlite_lib_version()}")
@@ -182,10 +187,10 @@ class Database:
         points = {element: known.point for element, known in draft.sums.items()}
         lines = zip(draft.leaves, draft.encoded, strict=True)
         entries = ((leaf.seq, points.get(leaf.element), data) for leaf, data in lines)
-        self._connection.executemany("INSERT INTO entries VALUES(?, ?, ?)", entries)
-        self._connection.executemany("INSERT INTO notes VALUES(?, ?, ?, ?)", draft.notes)
+        self._insert("INSERT INTO entries VALUES", "(?, ?, ?)", entries)
+        self._insert("INSERT INTO notes VALUES", "(?, ?, ?, ?)", draft.notes)
         sums = ((s.point, element, s.weight, s.seq, int(s.kind), s.last) for element, s in draft.sums.items())
-        self._connection.executemany("INSERT OR REPLACE INTO sums VALUES(?, ?, ?, ?, ?, ?)", sums)
+        self._insert("INSERT OR REPLACE INTO sums VALUES", "(?, ?, ?, ?, ?, ?)", sums)
         self.set_facts(
             {"size": draft.frontier.size, "frontier": draft.frontier.to_bytes(), "time": draft.time}
             | {
@@ -199,7 +204,15 @@ class Database:
     def put(self, contents: Iterable[tuple[int, Content]]) -> None:
         """Store content by point, in place of what was there."""
         rows = ((point, *content) for point, content in contents)
-        self._connection.executemany("INSERT OR REPLACE INTO records VALUES(?, ?, ?, ?, ?)", rows)
+        self._insert("INSERT OR REPLACE INTO records VALUES", "(?, ?, ?, ?, ?)", rows)
+
+    def _insert(self, verb: str, places: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert rows, many by one statement: after each, another thread takes the interpreter, and is waited for."""
+        given = list(rows)
+        whole = len(given) - len(given) % _TOGETHER
+        together = (list(chain.from_iterable(given[i : i + _TOGETHER])) for i in range(0, whole, _TOGETHER))
+        self._connection.executemany(verb + ",".join([places] * _TOGETHER), together)
+        self._connection.executemany(verb + places, given[whole:])
 
     def begin_erase(self, entries: Iterable[tuple[int, int]]) -> None:
         """Note the intent to erase: (point, position of its erase entry)."""
@@ -321,9 +334,10 @@ class Database:
         rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
         return {row[0]: Content(*row[1:]) for row in rows}
 
-    def shown(self, points: Sequence[int]) -> list[tuple[int, str, str | None, str]]:
-        """(point, id, text, metadata) of points, in their order; those that were erased are left out."""
-        return self._each("SELECT point, id, text, metadata FROM records WHERE point = ?", points)
+    def shown(self, points: Iterable[int]) -> dict[int, tuple[int, str, str | None, str]]:
+        """(point, id, text, metadata) of points, by point; those that were erased are left out."""
+        rows = self._rows(_SHOWN, (str(sorted(set(points))),))  # in their order on disk; a list of numbers is JSON
+        return {row[0]: row for row in rows}
 
     def content(self, point: int) -> Content | None:
         """What a point holds; None when it was erased."""
