@@ -366,7 +366,7 @@ class Field:
         rows, weights = self._rows(), self.weights
 
         def work(part: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-            powers, plus, minus = loops.field_at(where[part], rows, weights, self.kappa)
+            powers, plus, minus = loops.field_at(sealed(where[part]), rows, weights, self.kappa)
             return powers, plus - minus
 
         found = spread(work, len(where), _PLACES)
@@ -389,7 +389,7 @@ class Field:
         rows = unit_rows(query, self.dim, what="query")
         if len(rows) != 1:
             raise ValueError(f"one query at a time here; got {len(rows)}")
-        query_row: FloatRows = rows[0]
+        query_row: FloatRows = sealed(rows)[0]  # always, so that the loops need only know read-only ones
         return query_row
 
     def _groups(self, groups: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,15 +8,12 @@
 """The compiled loops of the engine."""
 
 import math
-from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
-from numba import njit
 
+from fieldstore.engine.compiled import loop as _loop
 from fieldstore.engine.instructions import ABREAST, add_kernels, dot, prefetch, products, sixteen_dots, two_to
 
-_Loop = TypeVar("_Loop", bound=Callable[..., object])
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # as in FreeBSD's e_exp.c
@@ -29,14 +26,6 @@ _STEEPEST = 2.0**48  # a kernel is a power of two of so much times the chord, at
 _AHEAD = 4  # rows asked for before they are needed
 _ROUNDING = 1e-6  # of a float32 cosine
 _MIX = 0.3  # what the neighbours say counts this much in a smoothed score; field-semantics, measured on Cranfield
-
-
-def _loop(function: _Loop) -> _Loop:
-    """Compile without the GIL; cached on disk where numba finds a folder it may write to."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no writable place for the cache: compile once a process
-        return njit(nogil=True)(function)
 
 
 def cache_folder() -> str:
@@ -208,10 +197,10 @@ def _absorb(points, chosen, groups, reach, owner, shown, cosines):
     returns   int             how many attractors there are
     """
     m = chosen.shape[0]
-    rows = np.empty(m + 3, np.int64)  # three more, so that there are always four
+    rows = np.zeros(m + 3, np.int64)  # three more, so that there are always four
     heads = np.zeros(m + 3, np.int64)
-    rows[:m] = chosen
-    rows[m:] = 0
+    for i in range(m):
+        rows[i] = chosen[i]
     near = np.empty((4, m + 3), np.float32)
     tile = np.empty((4, 4), np.float32)
     among = np.empty((4, 4), np.float32)
@@ -553,7 +542,8 @@ def climb(start, points, weights, kappa, limit, tolerance):
                 return place, step, True
             new_top, new_plus, new_minus = _sums(target, points, weights, kappa, cosines, np.empty(0))
         move = _distance(place, target)
-        place[:] = target
+        for i in range(place.shape[0]):
+            place[i] = target[i]
         top, plus, minus = _sums(place, points, weights, kappa, cosines, pull)
         if move < tolerance:
             return place, step + 1, True
