@@ -96,14 +96,17 @@ def test_scores_that_are_left_unmixed_would_not_have_been_shown(rng, count, kapp
 
 
 @pytest.mark.parametrize("kappa", [1.0, 20.0, 1e4])
-@pytest.mark.parametrize("dim", [1, 3, 100, 768, 1536, 3072])
-def test_phi_has_the_same_bits_whatever_other_places_points_and_threads_there_are(rng, dim, kappa, monkeypatch):
+@pytest.mark.parametrize(
+    ("dim", "kind"), [*((dim, "f8") for dim in (1, 3, 100, 768, 1536, 3072)), (67, "f4"), (384, "f4")]
+)
+def test_phi_has_the_same_bits_whatever_other_places_points_and_threads_there_are(rng, dim, kind, kappa, monkeypatch):
     count = 3 * 8 + 5 + 49_152 // dim % 400  # more than are taken at a time, and not a multiple of eight
     points, weights = naive.clustered(rng, count, dim), rng.choice([0.0, 1.0, 2.0, 0.3, -0.4], size=count)
     field, alone = Field(dim, kappa=kappa), Field(dim, kappa=kappa)
     field.add(points, weights)
     alone.add(points[weights != 0], weights[weights != 0])
     places = naive.unit(np.concatenate([naive.spread(rng, 20, dim), points[:17] + 0.1 * naive.spread(rng, 17, dim)]))
+    places = places.astype(kind)
     together = field.evaluate(places), field.similarity(places)
     for other in (field, alone):
         for threads in (1, 2, 5):
@@ -113,6 +116,23 @@ def test_phi_has_the_same_bits_whatever_other_places_points_and_threads_there_ar
         for start in range(0, len(places), 11):
             assert np.array_equal(other.evaluate(places[start : start + 11]), together[0][start : start + 11])
         assert np.array_equal(other.evaluate(places[5]), together[0][5:6])
+
+
+@pytest.mark.parametrize("dim", [64, 67, 100, 384, 768, 3072])
+def test_at_places_in_float32_phi_is_as_right_as_their_cosines_to_1e_7(rng, dim):
+    points, weights = naive.clustered(rng, 300, dim), rng.choice([1.0, 2.0, 0.3, -0.4], size=300)
+    for kappa in (1.0, 20.0, 100.0):
+        field = Field(dim, kappa=kappa)
+        field.add(points, weights)
+        alone = Field(dim, kappa=kappa)
+        alone.add(points[0], 3.0)
+        places = np.concatenate([field.points[:20], naive.unit(naive.spread(rng, 20, dim)).astype(np.float32)])
+        felt = np.array([naive.field(place, points, np.abs(weights), kappa) for place in places.astype(np.float64)])
+        assert (np.abs(field.evaluate(places) - field.evaluate(places.astype(np.float64))) <= 1e-7 * kappa * felt).all()
+        assert alone.evaluate(field.points[0])[0] == pytest.approx(3.0, rel=1e-7 * kappa)
+        cosines = places.astype(np.float64) @ alone.points[0]
+        heavier = math.log(3.0) / kappa
+        np.testing.assert_allclose(alone.similarity(places) - heavier, cosines, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("where", [0, 1, 7, 8, 9, 128, 139])

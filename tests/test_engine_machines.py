@@ -34,6 +34,8 @@ for dim, count, weights in ((384, 600, [1.0]), (100, 400, [1.0, 2.0, 0.0]), (3, 
                 found += ranking[:4]
                 found += [column for members in ranking.members for column in members[:4]]
     places = naive.spread(rng, 21, dim)
+    single = places.astype(np.float32)
+    found += [field.evaluate(single), field.similarity(single)]
     found += [field.evaluate(places), field.similarity(places), field.gradient(places), field.ascend(places[0]).place]
 np.savez(sys.argv[1], *found)
 """

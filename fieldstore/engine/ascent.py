@@ -47,7 +47,7 @@ def ascend(
     local, outside = _local(place, points, weights, kappa, candidates)
     rows, held = sealed(points[local]), sealed(weights[local])
     end, steps, settled = loops.climb(place, rows, held, kappa, _MOST_STEPS, _SHORTEST)
-    (power,), (plus,), (minus,) = loops.field_at(end[None], rows, held, kappa)
+    (power,), (plus,), (minus,) = loops.field_at(sealed(end[None]), rows, held, kappa)
     angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
     bound = 0.0
     if len(outside):

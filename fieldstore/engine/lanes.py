@@ -14,26 +14,13 @@ A cell is a chain of blocks: heads[cell] = (newest block or -1, lanes in use); o
 following[block] is the next of the chain, or of the chain of free blocks that starts at free[0].
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
-from numba import njit
 
+from fieldstore.engine.compiled import loop as _loop
 from fieldstore.engine.instructions import dot, signs
 from fieldstore.engine.scan import LANES
 
-_Loop = TypeVar("_Loop", bound=Callable[..., object])
-
 _NOTHING = np.float32(-np.inf)
-
-
-def _loop(function: _Loop) -> _Loop:
-    """Compile without the GIL; cached on disk where numba finds a folder it may write to."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no writable place for the cache: compile once a process
-        return njit(nogil=True)(function)
 
 
 @_loop
@@ -60,7 +47,7 @@ def code_centres(first, last, centres, scales, blocks, floats, behind):
     Centre 0 is no cell that could be found: its A is -inf.
     """
     mean = np.empty(centres.shape[1], np.float32)
-    _centre(0, centres, scales, mean)
+    _centre(np.int64(0), centres, scales, mean)
     centre = np.empty(centres.shape[1], np.float32)
     for c in range(first, last):
         block = c // LANES
@@ -106,7 +93,8 @@ def halve(rows, rounds):
             if near < least:
                 least = near
                 farthest = i
-        centres[end] = rows[farthest]
+        for j in range(dim):
+            centres[end, j] = rows[farthest, j]
     sums = np.empty((2, dim), np.float32)
     sizes = np.empty(2, np.int64)
     for _ in range(rounds):
@@ -120,7 +108,8 @@ def halve(rows, rounds):
                 sums[side, j] += rows[i, j]
         for side in range(2):
             if sizes[side] > 0:
-                centres[side] = sums[side] / np.float32(sizes[side])
+                for j in range(dim):
+                    centres[side, j] = sums[side, j] / np.float32(sizes[side])
     return centres
 
 
@@ -137,7 +126,7 @@ def choose_half(rows, numbers, cells, centres, scales, cell, other):
         if first == cell:  # its first cell: the nearer
             residual[:] = 0.0
         else:
-            _centre(first, centres, scales, residual)
+            _centre(np.int64(first), centres, scales, residual)
             for j in range(residual.shape[0]):
                 residual[j] = rows[i, j] - residual[j]
         here = _loss(rows[i], residual, halves[0])
@@ -178,7 +167,7 @@ def fill(rows, points, offsets, cells, slots, centres, scales, blocks, floats, n
                 continue
             block = slots[i, side] // LANES
             lane = slots[i, side] % LANES
-            _centre(cells[i, side], centres, scales, centre)
+            _centre(np.int64(cells[i, side]), centres, scales, centre)
             _code(rows[i], centre, blocks[block], floats[block], behind, lane)
             floats[block, behind + lane] += np.float32(offsets[i])
             numbers[block, behind + 2 * LANES + lane] = points[i]

@@ -8,15 +8,12 @@
 """The compiled loops of the engine."""
 
 import math
-from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
-from numba import njit
 
-from fieldstore.engine.instructions import ABREAST, add_scaled, dot, prefetch, products, sixteen_dots, two_to
+from fieldstore.engine.compiled import loop as _loop
+from fieldstore.engine.instructions import ABREAST, add_kernels, dot, prefetch, products, sixteen_dots, two_to
 
-_Loop = TypeVar("_Loop", bound=Callable[..., object])
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # as in FreeBSD's e_exp.c
@@ -24,19 +21,11 @@ _WHOLE = 1.5 * 2.0**52  # adding and taking away this rounds to a whole number
 _TAYLOR_13 = 1.0 / math.factorial(13)
 _TAYLOR_12_TO_2 = tuple(1.0 / math.factorial(i) for i in range(12, 1, -1))
 _WIDE = 16  # sums taken side by side
-_BLOCK = 49_152  # numbers of points held as float64: 393 KB, well inside most second caches
-_LOWEST = -(2.0**49)  # powers below are taken for this one: its kernel is nothing, too
+_BLOCK = 49_152  # numbers of points held at a time: 393 KB in float32, well inside most second caches
+_STEEPEST = 2.0**48  # a kernel is a power of two of so much times the chord, at most
 _AHEAD = 4  # rows asked for before they are needed
 _ROUNDING = 1e-6  # of a float32 cosine
 _MIX = 0.3  # what the neighbours say counts this much in a smoothed score; field-semantics, measured on Cranfield
-
-
-def _loop(function: _Loop) -> _Loop:
-    """Compile without the GIL; cached on disk where numba finds a folder it may write to."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no writable place for the cache: compile once a process
-        return njit(nogil=True)(function)
 
 
 def cache_folder() -> str:
@@ -258,10 +247,10 @@ def _absorb(points, chosen, groups, reach, owner, shown, cosines):
     returns   int             how many attractors there are
     """
     m = chosen.shape[0]
-    rows = np.empty(m + 3, np.int64)  # three more, so that there are always four
+    rows = np.zeros(m + 3, np.int64)  # three more, so that there are always four
     heads = np.zeros(m + 3, np.int64)
-    rows[:m] = chosen
-    rows[m:] = 0
+    for i in range(m):
+        rows[i] = chosen[i]
     near = np.empty((4, m + 3), np.float32)
     tile = np.empty((4, 4), np.float32)
     among = np.empty((4, 4), np.float32)
@@ -446,22 +435,17 @@ def _sums(place, points, weights, kappa, cosines, pull):
 
 @_loop
 def _abreast(places):
-    """Places (q, d) in groups of eight, side by side: (ceil(q / 8), d, 8); zeros after the last."""
-    sides = np.zeros((-(-places.shape[0] // ABREAST), places.shape[1], ABREAST))
-    for q in range(places.shape[0]):
-        for i in range(places.shape[1]):
-            sides[q // ABREAST, i, q % ABREAST] = places[q, i]
+    """Places (q, d) in groups of sixteen, side by side and a cache line wide; zeros after the last.
+
+    returns   (ceil(q / 16), 1 or 2, d and up to 7, 16 or 8): 16 if they are float32; a multiple of 8 dimensions
+    """
+    count, dim = places.shape
+    width = 64 // places.itemsize
+    sides = np.zeros((-(-count // ABREAST), ABREAST // width, -(-dim // 8) * 8, width), places.dtype)
+    for q in range(count):
+        for i in range(dim):
+            sides[q // ABREAST, q % ABREAST // width, i, q % width] = places[q, i]
     return sides
-
-
-@_loop
-def _exponentials(cosines, kappa, kernels, powers):
-    """exp(kappa (cosine - 1)) of each of m cosines as kernel * 2**power; all (m,) float64."""
-    for i in range(cosines.shape[0]):
-        x = max(kappa * (cosines[i] - 1.0), _LOWEST)
-        n = _whole(x)
-        powers[i] = n
-        kernels[i] = _fraction(x, n)
 
 
 @_loop
@@ -472,7 +456,7 @@ def field_at(places, points, weights, kappa):
     sums are scaled by powers of two only, which changes no bit: so no result depends on which other places or points
     of weight 0 there are.
 
-    places    (q, d) float64  unit vectors: where to look
+    places    (q, d) float64 or float32, which the cosines are then taken in; unit vectors: where to look
     points    (n, d) float32  unit vectors: where the records sit
     weights   (n,)   float64  net weight per point, in copies; zeros are skipped
     kappa     float           concentration, 1 / bandwidth**2
@@ -480,11 +464,12 @@ def field_at(places, points, weights, kappa):
     """
     count, dim = places.shape
     sides = _abreast(places)
-    groups = sides.shape[0]
-    most = max(8, min(_BLOCK // max(dim, 1), 256) // 8 * 8)  # points at a time, so that they stay in the cache
-    rows = np.zeros((most, dim))
+    groups, parts, padded, width = sides.shape
+    most = max(8, min(_BLOCK // padded, 256) // 8 * 8)  # points at a time, so that they stay in the cache
+    rows = np.zeros((most, padded), places.dtype)
     held = np.empty(most)  # their weights
-    cosines, kernels, powers = np.empty((most, ABREAST)), np.empty((most, ABREAST)), np.empty((most, ABREAST))
+    cosines = np.zeros((most, ABREAST))
+    rate = min(kappa * _LOG2_E, _STEEPEST)
     tops = np.full((groups, ABREAST), -np.inf)
     plus = np.zeros((groups, ABREAST))
     minus = np.zeros((groups, ABREAST))
@@ -498,12 +483,12 @@ def field_at(places, points, weights, kappa):
                     rows[taken, i] = points[p, i]
                 taken += 1
             p += 1
-        end = taken * ABREAST
         for g in range(groups):
-            for first in range(0, taken, 8):
-                products(sides[g], rows[first:], cosines[first:])
-            _exponentials(cosines.ravel()[:end], kappa, kernels.ravel()[:end], powers.ravel()[:end])
-            add_scaled(kernels[:taken], powers[:taken], held, tops[g], plus[g], minus[g])
+            for part in range(min(parts, -(-(count - g * ABREAST) // width))):
+                for first in range(0, taken, 8):
+                    products(sides[g, part], rows[first:], cosines[first:], part * width)
+            if taken > 0:
+                add_kernels(cosines[:taken], held, rate, tops[g], plus[g], minus[g])
     found = np.zeros(count, np.int64)
     for q in range(count):
         if tops[q // ABREAST, q % ABREAST] > -np.inf:
@@ -607,7 +592,8 @@ def climb(start, points, weights, kappa, limit, tolerance):
                 return place, step, True
             new_top, new_plus, new_minus = _sums(target, points, weights, kappa, cosines, np.empty(0))
         move = _distance(place, target)
-        place[:] = target
+        for i in range(place.shape[0]):
+            place[i] = target[i]
         top, plus, minus = _sums(place, points, weights, kappa, cosines, pull)
         if move < tolerance:
             return place, step + 1, True

@@ -11,29 +11,16 @@ transforms in turn (Yue and others, "Orthogonal Random Features", 2016, and the 
 A second cell for each point: Sun and others, "SOAR", NeurIPS 2023, lambda = 1.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
-from numba import njit
 
+from fieldstore.engine.compiled import loop as _loop
 from fieldstore.engine.instructions import dot, estimate, largest, lowest, prefetch
-
-_Loop = TypeVar("_Loop", bound=Callable[..., object])
 
 _AHEAD = 4  # blocks that are asked for before they are looked at
 LANES = 32  # codes of a block, as `estimate` reads them
 _STEPS = 64  # by which cells are put in order
 _RING = 8  # places for them
 _NOTHING = np.float32(-np.inf)
-
-
-def _loop(function: _Loop) -> _Loop:
-    """Compile without the GIL; cached on disk where numba finds a folder it may write to."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no writable place for the cache: compile once a process
-        return njit(nogil=True)(function)
 
 
 # -- rotating and coding -----------------------------------------------------------------------------------------------
