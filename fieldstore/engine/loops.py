@@ -11,8 +11,9 @@ import math
 
 import numpy as np
 
+from fieldstore.engine.abreast import ABREAST, add_kernels, products, two_to
 from fieldstore.engine.compiled import loop as _loop
-from fieldstore.engine.instructions import ABREAST, add_kernels, dot, prefetch, products, sixteen_dots, two_to
+from fieldstore.engine.instructions import dot, prefetch, sixteen_dots
 
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
 _LOG2_E = 1.4426950408889634
