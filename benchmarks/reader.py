@@ -46,7 +46,7 @@ def every_verb(path: Path) -> None:
     """Print how long it takes to import fieldstore and do everything once that needs a loop."""
     start = time.perf_counter()
     from fieldstore import Field, FieldStore
-    from fieldstore.engine.field import warm
+    from fieldstore.engine.warming import warm
 
     warm()
     with FieldStore(path, create=False) as store:

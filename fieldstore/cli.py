@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldstore.certificate import Certificate, verify_certificate
-from fieldstore.engine.field import warm
+from fieldstore.engine.warming import warm
 from fieldstore.errors import FieldStoreError
 from fieldstore.records import Entry, Receipt
 from fieldstore.store import FieldStore

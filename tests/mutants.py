@@ -86,7 +86,7 @@ MUTANTS = [
     ),
     Mutant(
         "points of weight 0 are summed after all",
-        "fieldstore/engine/loops.py",
+        "fieldstore/engine/sums.py",
         "            if weights[p] != 0.0:\n                held[taken] = weights[p]\n",
         "            if True:\n                held[taken] = weights[p] + 1e-9\n",
     ),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldstore.engine import loops
+from fieldstore.engine import sums
 from fieldstore.engine.arrays import sealed
 from fieldstore.engine.inputs import FloatRows
 
@@ -46,8 +46,8 @@ def ascend(
     """
     local, outside = _local(place, points, weights, kappa, candidates)
     rows, held = sealed(points[local]), sealed(weights[local])
-    end, steps, settled = loops.climb(place, rows, held, kappa, _MOST_STEPS, _SHORTEST)
-    (power,), (plus,), (minus,) = loops.field_at(sealed(end[None]), rows, held, kappa)
+    end, steps, settled = sums.climb(place, rows, held, kappa, _MOST_STEPS, _SHORTEST)
+    (power,), (plus,), (minus,) = sums.field_at(sealed(end[None]), rows, held, kappa)
     angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
     bound = 0.0
     if len(outside):

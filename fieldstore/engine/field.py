@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fieldstore.engine import loops
+from fieldstore.engine import loops, sums
 from fieldstore.engine.arrays import sealed, with_room
 from fieldstore.engine.ascent import Ascent, ascend
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, reach_of
@@ -35,7 +35,7 @@ from fieldstore.engine.partition import Partition
 from fieldstore.engine.ranking import POOL, SMOOTH_POOL, Candidates, Ranking, attractors, nearest
 from fieldstore.engine.threads import spread
 
-__all__ = ["Ascent", "Field", "Mask", "Ranking", "warm"]
+__all__ = ["Ascent", "Field", "Mask", "Ranking"]
 
 _CELLS_FROM = 8192, 2**21  # points, and numbers in them: fewer are scanned flat, and exactly
 _PLACES = 16  # at which phi is worked out together; no thread gets fewer
@@ -359,7 +359,7 @@ class Field:
         """Gradient of phi on the sphere, kappa (h - <h, x> x), at each place x: (q, dim), copies / radian."""
         where = unit_places(places, self.dim)
         _announce_compiling()
-        tops, pulls = loops.pull_at(where, self.points, self.weights, self.kappa)
+        tops, pulls = sums.pull_at(where, self.points, self.weights, self.kappa)
         tangent = pulls - (pulls * where).sum(axis=1, keepdims=True) * where
         slopes: NDArray[np.float64] = self.kappa * tangent * _kernel(tops, self.kappa)[:, None]
         return slopes
@@ -384,7 +384,7 @@ class Field:
         rows, weights = self._rows(), self.weights
 
         def work(part: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-            powers, plus, minus = loops.field_at(sealed(where[part]), rows, weights, self.kappa)
+            powers, plus, minus = sums.field_at(sealed(where[part]), rows, weights, self.kappa)
             return powers, plus - minus
 
         found = spread(work, len(where), _PLACES)
@@ -420,7 +420,7 @@ class Field:
         arrays = self._arrays
         weights = arrays.weights[: len(arrays.points)]
         if arrays.repelled:
-            weights = loops.damped(self.points, self.weights, self.kappa)
+            weights = sums.damped(self.points, self.weights, self.kappa)
         before, arrays.offsets = arrays.offsets[: len(weights)], _log_weights(weights) / self.kappa
         self._repartition(np.flatnonzero(arrays.offsets != before))
 
@@ -481,14 +481,3 @@ def _announce_compiling() -> None:
         _log.warning(
             "compiling the field's loops, once on this machine; `python -m fieldstore warm` does it ahead of time"
         )
-
-
-def warm() -> None:
-    """Compile every loop now, and cache it, so that no later process has to."""
-    field = Field(2)
-    field.add([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [-1.0, 0.0]], [1.0, 1.0, 1.0, -1.0])
-    field.nearest([1.0, 0.0], 2, smooth=True)
-    field.attractors([1.0, 0.0], 2, groups=[0, 0, 1, 1])
-    field.evaluate([1.0, 0.0])
-    field.gradient([1.0, 0.0])
-    field.ascend([1.0, 0.0])

@@ -189,26 +189,6 @@ def _thin(values, items, count, keep):
 
 
 @_loop
-def _sort(values, items, count):
-    """Largest first (Shell's sort)."""
-    step = 1
-    while step < count // 3:
-        step = 3 * step + 1
-    while step > 0:
-        for i in range(step, count):
-            value = values[i]
-            item = items[i]
-            j = i
-            while j >= step and values[j - step] < value:
-                values[j] = values[j - step]
-                items[j] = items[j - step]
-                j -= step
-            values[j] = value
-            items[j] = item
-        step //= 3
-
-
-@_loop
 def _highest(guesses, tops, most, values, items):
     """The items of the `most` highest guesses (blocks, lanes), in any order, with their values; returns how many.
 

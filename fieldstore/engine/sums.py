@@ -1,0 +1,223 @@
+# The compiled loops that sum the field: its value, its pull, what repellers leave of it, and the way uphill.
+#
+# In:   contiguous arrays and plain numbers, checked by field.py. Out: new arrays.
+# Rule: sums run in point order on one thread and skip points of weight 0, so a forgotten point leaves no bit behind.
+# Rule: a cached loop calls only loops of this file and the machine instructions; numba's cache misses edits elsewhere.
+# Rule: no fastmath: a reordered sum would differ between two loops that must agree bit for bit.
+"""Sums over all points."""
+
+import numpy as np
+
+from fieldstore.engine.abreast import ABREAST, add_kernels, products
+from fieldstore.engine.compiled import loop as _loop
+from fieldstore.engine.instructions import dot
+
+_EXP_FLOOR = -745.0  # exp of less is 0 in float64
+_LOG2_E = 1.4426950408889634
+_BLOCK = 49_152  # numbers of points held at a time: 393 KB in float32, well inside most second caches
+_STEEPEST = 2.0**48  # a kernel is a power of two of so much times the chord, at most
+_ROUNDING = 1e-6  # of a float32 cosine
+
+
+@_loop
+def _sums(place, points, weights, kappa, cosines, pull):
+    """The field at one place, relative to its largest kernel exp(kappa (top - 1)).
+
+    place     (d,)   float64  unit vector
+    points    (n, d) float32, weights (n,) float64, kappa float: as in field_at
+    cosines   (n,)   float64  scratch
+    pull      (d,)   float64  filled with the sum of w K v; length 0 = not wanted
+    returns   top, plus, minus: the largest cosine of a weighted point; the sums of the positive and of the
+              absolute negative contributions, both divided by exp(kappa (top - 1))
+    """
+    top = -np.inf
+    for p in range(points.shape[0]):
+        if weights[p] != 0.0:
+            cosines[p] = dot(place, points[p])
+            if cosines[p] > top:
+                top = cosines[p]
+    plus = 0.0
+    minus = 0.0
+    for i in range(pull.shape[0]):
+        pull[i] = 0.0
+    for p in range(points.shape[0]):
+        if weights[p] == 0.0:
+            continue
+        power = kappa * (cosines[p] - top)
+        if power < _EXP_FLOOR:
+            continue
+        contribution = weights[p] * np.exp(power)
+        if contribution > 0.0:
+            plus += contribution
+        else:
+            minus -= contribution
+        for i in range(pull.shape[0]):
+            pull[i] += contribution * points[p, i]
+    return top, plus, minus
+
+
+@_loop
+def _abreast(places):
+    """Places (q, d) in groups of sixteen, side by side and a cache line wide; zeros after the last.
+
+    returns   (ceil(q / 16), 1 or 2, d and up to 7, 16 or 8): 16 if they are float32; a multiple of 8 dimensions
+    """
+    count, dim = places.shape
+    width = 64 // places.itemsize
+    sides = np.zeros((-(-count // ABREAST), ABREAST // width, -(-dim // 8) * 8, width), places.dtype)
+    for q in range(count):
+        for i in range(dim):
+            sides[q // ABREAST, q % ABREAST // width, i, q % width] = places[q, i]
+    return sides
+
+
+@_loop
+def field_at(places, points, weights, kappa):
+    """phi at each place, kept in parts so that neither overflow nor underflow can happen here.
+
+    Every place has its own sums, taken over the weighted points in their order. Places stand side by side in lanes; the
+    sums are scaled by powers of two only, which changes no bit: so no result depends on which other places or points
+    of weight 0 there are.
+
+    places    (q, d) float64 or float32, which the cosines are then taken in; unit vectors: where to look
+    points    (n, d) float32  unit vectors: where the records sit
+    weights   (n,)   float64  net weight per point, in copies; zeros are skipped
+    kappa     float           concentration, 1 / bandwidth**2
+    returns   powers (q,) int64, plus and minus (q,) float64: phi = (plus - minus) 2**power
+    """
+    count, dim = places.shape
+    sides = _abreast(places)
+    groups, parts, padded, width = sides.shape
+    most = max(8, min(_BLOCK // padded, 256) // 8 * 8)  # points at a time, so that they stay in the cache
+    rows = np.zeros((most, padded), places.dtype)
+    held = np.empty(most)  # their weights
+    cosines = np.zeros((most, ABREAST))
+    rate = min(kappa * _LOG2_E, _STEEPEST)
+    tops = np.full((groups, ABREAST), -np.inf)
+    plus = np.zeros((groups, ABREAST))
+    minus = np.zeros((groups, ABREAST))
+    p = 0
+    while p < points.shape[0]:
+        taken = 0
+        while p < points.shape[0] and taken < most:
+            if weights[p] != 0.0:
+                held[taken] = weights[p]
+                for i in range(dim):
+                    rows[taken, i] = points[p, i]
+                taken += 1
+            p += 1
+        for g in range(groups):
+            for part in range(min(parts, -(-(count - g * ABREAST) // width))):
+                for first in range(0, taken, 8):
+                    products(sides[g, part], rows[first:], cosines[first:], part * width)
+            if taken > 0:
+                add_kernels(cosines[:taken], held, rate, tops[g], plus[g], minus[g])
+    found = np.zeros(count, np.int64)
+    for q in range(count):
+        if tops[q // ABREAST, q % ABREAST] > -np.inf:
+            found[q] = np.int64(tops[q // ABREAST, q % ABREAST])
+    return found, plus.ravel()[:count].copy(), minus.ravel()[:count].copy()
+
+
+@_loop
+def pull_at(places, points, weights, kappa):
+    """The pull h = sum of w K v at each place, in the same parts as field_at.
+
+    returns   tops (q,), pulls (q, d) float64: h = pull exp(kappa (top - 1))
+    """
+    tops = np.empty(places.shape[0])
+    pulls = np.empty(places.shape)
+    cosines = np.empty(points.shape[0])
+    for q in range(places.shape[0]):
+        tops[q], _, _ = _sums(places[q], points, weights, kappa, cosines, pulls[q])
+    return tops, pulls
+
+
+@_loop
+def damped(points, weights, kappa):
+    """Effective weights: each positive weight less what the repellers (negative weights) say at its place.
+
+    returns   (n,)   float64  max(0, w_i - sum_r |w_r| K(v_i, v_r)); 0 for weights that are not positive
+    """
+    effective = np.maximum(weights, 0.0)
+    for r in range(points.shape[0]):
+        if weights[r] >= 0.0:
+            continue
+        for p in range(points.shape[0]):
+            if weights[p] > 0.0:
+                away = 1.0 - float(dot(points[p], points[r]))
+                if away < _ROUNDING:
+                    away = 0.0  # an exact copy, whatever the rounding of its cosine
+                effective[p] += weights[r] * np.exp(-kappa * away)
+    return np.maximum(effective, 0.0)
+
+
+@_loop
+def _step(place, pull, push, target):
+    """target = norm(pull + push * place); False where that has no direction, and target is the place itself."""
+    square = 0.0
+    for i in range(place.shape[0]):
+        target[i] = pull[i] + push * place[i]
+        square += target[i] * target[i]
+    length = np.sqrt(square)
+    for i in range(place.shape[0]):
+        target[i] = target[i] / length if length > 0.0 else place[i]
+    return length > 0.0
+
+
+@_loop
+def _distance(a, b):
+    square = 0.0
+    for i in range(a.shape[0]):
+        square += (a[i] - b[i]) ** 2
+    return np.sqrt(square)
+
+
+@_loop
+def climb(start, points, weights, kappa, limit, tolerance):
+    """Safeguarded ascent of phi on the sphere (field-semantics, 5): mean shift, damped where repellers are felt.
+
+    start      (d,)   float64  unit vector
+    points     (m, d) float32  the candidates; weights (m,) float64, of any sign
+    kappa      float           concentration
+    limit      int             at most this many steps
+    tolerance  float           stop once a step is shorter, as a chord
+    returns    end (d,) float64, steps int, settled bool (False: the limit came first)
+    """
+    place = start.copy()
+    target = np.empty_like(place)
+    pull = np.empty_like(place)
+    cosines = np.empty(points.shape[0])
+    sigma = 1.0 / np.sqrt(kappa)
+    longest = 2.0 * np.sin(min(sigma, np.pi) / 2.0)  # the chord of one bandwidth
+    repelled = False
+    for p in range(points.shape[0]):
+        if weights[p] < 0.0:
+            repelled = True
+    top, plus, minus = _sums(place, points, weights, kappa, cosines, pull)
+    for step in range(limit):
+        push = kappa * minus if repelled else 0.0
+        if not _step(place, pull, push, target):
+            return place, step, True
+        new_top, new_plus, new_minus = _sums(target, points, weights, kappa, cosines, np.empty(0))
+        doublings = 0
+        while repelled:
+            shared = max(top, new_top)  # both fields in one scale
+            before = (plus - minus) * np.exp(kappa * (top - shared))
+            after = (new_plus - new_minus) * np.exp(kappa * (new_top - shared))
+            if _distance(place, target) <= longest and after >= before:
+                break
+            if doublings == 60:
+                return place, step, True
+            doublings += 1
+            push = max(2.0 * push, np.sqrt(dot(pull, pull)) / 2.0)
+            if not _step(place, pull, push, target):
+                return place, step, True
+            new_top, new_plus, new_minus = _sums(target, points, weights, kappa, cosines, np.empty(0))
+        move = _distance(place, target)
+        for i in range(place.shape[0]):
+            place[i] = target[i]
+        top, plus, minus = _sums(place, points, weights, kappa, cosines, pull)
+        if move < tolerance:
+            return place, step + 1, True
+    return place, limit, False
