@@ -159,10 +159,9 @@ class Partition:
 
     def _learn(self, sample: Rows, wanted: int) -> None:
         """k-means over turned rows, begun from rows spread evenly over them."""
-        mean = sample.mean(axis=0, dtype=np.float64)
-        self._room = max(1e-3, 1.0 - float(mean @ mean))
+        self._room = _room(sample)
         begin = sample[np.linspace(0, len(sample) - 1, wanted - 1).round().astype(np.int64)]
-        self._set_centres(0, np.concatenate([mean[None].astype(np.float32), begin]))
+        self._set_centres(0, np.concatenate([sample.mean(axis=0, keepdims=True), begin]))
         for _ in range(_ROUNDS):
             cells = self._assigned(sample, self._groups(len(sample)), look=8, twice=False)
             sums, sizes = np.zeros((self.cells, self.dim)), np.zeros(self.cells, np.int64)
@@ -177,8 +176,9 @@ class Partition:
         parts, self._measured = self._parts, self._count
         if not len(asked):
             return
-        self._far, self._gap, self._most = _FAR * self._room, 2.0, self.cells
         turned = self._turned(rows, asked)
+        self._room = _room(turned)
+        self._far, self._gap, self._most = _FAR * self._room, 2.0, self.cells
         centres = parts.scales[: self.cells, None] * parts.centres
         scores = turned @ centres.T - (centres**2).sum(axis=1) / 4.0
         scores[:, 0] = -np.inf
@@ -189,6 +189,8 @@ class Partition:
         def work(part: slice) -> None:
             for number, point in enumerate(asked[part].tolist(), part.start):
                 found, _ = self._found(rows[point][None], _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
+                if not len(found):
+                    continue
                 cosines = rows[found] @ rows[point]
                 order = np.argsort(-cosines, kind="stable")
                 near = found[order[1:11]]  # the first is itself
@@ -402,6 +404,12 @@ class Partition:
                 yield
             finally:
                 self._changes += 1
+
+
+def _room(rows: Rows) -> float:
+    """1 - |mean|**2 of rows (m, dim) of unit length: how far they lie apart."""
+    mean = rows.mean(axis=0, dtype=np.float64)
+    return max(1e-3, 1.0 - float(mean @ mean))
 
 
 def _cells_for(points: int) -> int:
