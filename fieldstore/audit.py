@@ -13,7 +13,8 @@ import numpy as np
 from fieldstore import ledger
 from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.errors import FieldStoreError
-from fieldstore.ledger import Fold, Frontier, Kind, Leaf
+from fieldstore.ledger import Fold, Kind, Leaf
+from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.folder import Folder
 

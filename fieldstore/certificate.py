@@ -9,7 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from fieldstore.ledger import Kind, Leaf, included
+from fieldstore.ledger import Kind, Leaf
+from fieldstore.merkle import included
 
 FORMAT = "fieldstore/erasure/1"
 NOT_COVERED = (

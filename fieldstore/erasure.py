@@ -16,7 +16,7 @@ import numpy as np
 
 from fieldstore.certificate import Certificate, signed
 from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed
-from fieldstore.ledger import Tree
+from fieldstore.merkle import Tree
 from fieldstore.storage.folder import DATABASE, Folder
 from fieldstore.storage.leftovers import Search, holders
 

@@ -24,7 +24,8 @@ from fieldstore.errors import FieldStoreError, ForkedStore, StoreClosed, Unknown
 from fieldstore.filters import Filter
 from fieldstore.following import Follower
 from fieldstore.kept import KeptField
-from fieldstore.ledger import Draft, Frontier, Kind
+from fieldstore.ledger import Draft, Kind
+from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder

@@ -109,7 +109,8 @@ def test_a_field_in_memory_that_does_not_follow_the_ledger_is_found(folder):
 
 def test_derived_state_is_rebuilt_the_same_from_the_ledger(folder):
     """Law 1: sums, filing and facts come from the entries alone."""
-    from fieldstore.ledger import Fold, Frontier, Leaf
+    from fieldstore.ledger import Fold, Leaf
+    from fieldstore.merkle import Frontier
 
     with FieldStore(folder) as store:
         database = store._mirror.folder.database
