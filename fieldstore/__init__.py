@@ -5,6 +5,7 @@ cancel exactly.
 """
 
 from fieldstore.certificate import Certificate, verify_certificate
+from fieldstore.checkpoint import verify_checkpoint
 from fieldstore.engine.field import Ascent, Field, Ranking
 from fieldstore.errors import (
     ErasePending,
@@ -48,4 +49,5 @@ __all__ = [
     "WriterBusy",
     "WrongEmbedder",
     "verify_certificate",
+    "verify_checkpoint",
 ]

@@ -36,7 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
     if asked.command == "verify":
-        return _report(store.verify())
+        return _report(store.verify(against=_read(asked.against), public_key=_read(asked.public_key)))
+    if asked.command == "checkpoint":
+        print(store.checkpoint(), end="")
+        if asked.signing_key is None:
+            print("fieldstore: it is not signed; --signing-key signs it", file=sys.stderr)
+        return 0
     if asked.command == "stats":
         for name, value in store.stats().items():
             print(f"{name:>16}  {value}")
@@ -68,8 +73,14 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check an erasure certificate, offline")
     check.add_argument("certificate", help="its JSON file")
     check.add_argument("--public-key", help="PEM file of the key that must have signed it")
-    for name, help in (("verify", "compare everything with the ledger"), ("stats", "numbers about the store")):
-        commands.add_parser(name, help=help).add_argument("store")
+    commands.add_parser("stats", help="numbers about the store").add_argument("store")
+    verify = commands.add_parser("verify", help="compare everything with the ledger")
+    verify.add_argument("store")
+    verify.add_argument("--against", metavar="FILE", help="a checkpoint kept from earlier: has history been rewritten?")
+    verify.add_argument("--public-key", help="PEM file of the key that must have signed it, and every certificate")
+    checkpoint = commands.add_parser("checkpoint", help="print the ledger's size and root, to be kept elsewhere")
+    checkpoint.add_argument("store")
+    checkpoint.add_argument("--signing-key", help="PEM file of an Ed25519 private key, outside the store")
     ids = commands.add_parser("ids", help="ids of the live records")
     ids.add_argument("store")
     ids.add_argument("--forgotten", action="store_true", help="of the forgotten ones instead")

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fieldstore import answers, arguments, audit, changes, erasure
-from fieldstore.certificate import Certificate, check_key
+from fieldstore.certificate import Certificate
+from fieldstore.checkpoint import Checkpoint, origin_of, verify_checkpoint
 from fieldstore.engine.field import Field
 from fieldstore.engine.inputs import unit_rows
 from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
@@ -29,6 +30,7 @@ from fieldstore.filters import Filter
 from fieldstore.ledger import Kind, Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import Entry, Hit, Receipt, Record, Residual
+from fieldstore.signing import check_key
 from fieldstore.storage.files import DISK, Files
 from fieldstore.storage.folder import Folder
 
@@ -48,8 +50,9 @@ class FieldStore:
     record's source document, by default "source". filter_keys: metadata keys, or dotted paths, whose values
     are kept beside the points, so that a filter over them alone parses no metadata; once declared they stay, and
     opening with others adds those. signing_key: PEM file of an Ed25519 private key, outside the store, that signs
-    erasure certificates. timeout: seconds to wait for another writer, or for a reader that an erase has to wait for.
-    create: False = raise NotAStore where there is no store yet. files: the disk; another one only in tests.
+    erasure certificates and checkpoints. timeout: seconds to wait for another writer, or for a reader that an erase has
+    to wait for. create: False = raise NotAStore where there is no store yet. files: the disk; another one only in
+    tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
     their next query. Raises NotAStore, UnsupportedFormat, WrongEmbedder, or ValueError for arguments that contradict
@@ -457,15 +460,39 @@ class FieldStore:
             rows = list(database.entries(after + 1, -1 if limit is None else limit))
             return iter([answers.entry(self._mirror, point, Leaf.decode(data)) for point, data in rows])
 
-    def verify(self) -> list[str]:
+    def checkpoint(self) -> str:
+        """The ledger's size and root, as a text to keep where nobody can rewrite it together with the store.
+
+        A C2SP signed note, signed with the store's signing key; opened without one, the text has no signature line.
+        It holds nothing of the content. `verify(against=...)` proves later that the ledger has only grown since.
+        """
+        with self._mirror.reading():
+            mirror = self._mirror
+            return Checkpoint(origin_of(mirror.facts["uuid"]), mirror.size, mirror.frontier.root()).note(self._key)
+
+    def verify(
+        self,
+        *,
+        against: str | None = None,
+        public_key: str | bytes | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[str]:
         """Every difference between the ledger and the rest, in plain words; [] = all is well.
 
         Recomputes the hash tree, the rules of every entry, the sums, the commitments to content and vectors, and the
-        field in memory, and lets SQLite check its file. Reads everything once.
+        field in memory, and lets SQLite check its file. Reads everything once: some 25 s for a million records.
+        against: a `checkpoint` kept from earlier; any rewrite of the entries it saw is a difference.
+        public_key: PEM of the Ed25519 key that must have signed the checkpoint, and every certificate in the store.
+        progress: called with how many entries and points have been looked at, and how many there are.
+        Raises ValueError for a text that is no checkpoint.
         """
         mirror = self._mirror
+        kept = None if against is None else Checkpoint.read(against)
+        found: list[str] = []
+        if against is not None and public_key is not None:
+            found += [f"the checkpoint: {wrong}" for wrong in verify_checkpoint(against, public_key)]
         with mirror.reading():
-            found = audit.differences(mirror.folder, mirror.weights, mirror.kappa)
+            found += audit.differences(mirror.folder, mirror.weights, mirror.kappa, kept, public_key, progress)
             astray = [] if mirror.dim is None else mirror.field.astray().tolist()
             found += [f"point {point} weighs something and is in no cell, or the other way round" for point in astray]
         with suppress(WriterBusy), mirror.writing(timeout=0.0):

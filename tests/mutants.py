@@ -4,7 +4,10 @@ from tests.mutation import Mutant, unnoticed
 
 TESTS = [
     f"tests/test_{name}.py"
-    for name in ("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing", "filter_keys")
+    for name in (
+        *("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing", "filter_keys"),
+        *("checkpoint", "certificate", "merkle"),
+    )
 ]
 
 MUTANTS = [
@@ -150,8 +153,50 @@ MUTANTS = [
     Mutant(
         "verify believes whatever it finds",
         "fieldstore/audit.py",
-        "        found += _found(folder, weights, kappa)\n",
-        "        list(_found(folder, weights, kappa))\n",
+        "            found.append(step)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "verify does not compare the ledger with a checkpoint",
+        "fieldstore/audit.py",
+        "    elif roots[kept.size] != kept.root:\n",
+        "    elif False:\n",
+    ),
+    Mutant(
+        "verify takes a cut ledger for a short one",
+        "fieldstore/audit.py",
+        "    elif size < kept.size:\n",
+        "    elif size < kept.size and roots.setdefault(kept.size, kept.root) == b'':\n",
+    ),
+    Mutant(
+        "verify takes any signature under a checkpoint",
+        "fieldstore/checkpoint.py",
+        "return [] if fits(public, data[4:], whole) else",
+        "return [] if whole else",
+    ),
+    Mutant(
+        "verify takes a certificate of another ledger for its own",
+        "fieldstore/audit.py",
+        '                wrong = ["it is about another ledger"]\n',
+        "                pass\n",
+    ),
+    Mutant(
+        "verify takes a certificate of anybody",
+        "fieldstore/audit.py",
+        "verify_certificate(text, public_key)",
+        "verify_certificate(text)",
+    ),
+    Mutant(
+        "a certificate need not continue the ledger of before",
+        "fieldstore/certificate.py",
+        "    if not consistent(",
+        "    if not steps and not consistent(",
+    ),
+    Mutant(
+        "a consistency proof is not led to the old root",
+        "fieldstore/merkle.py",
+        "last == 0 and hmac.compare_digest(found_old, old) and",
+        "last == 0 and",
     ),
     Mutant(
         "an interrupted erase is not finished on open",

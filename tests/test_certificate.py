@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from fieldstore import Certificate, FieldStore, UnknownRecord, verify_certificate
+from fieldstore.merkle import Tree
 
 ID, TEXT = "ada.lovelace@example.org", "Ada's spare key is under the blue pot by the back door."
 METADATA = {"source": "letters/ada-1843.txt", "pages": [17, 18], "street": "12 St James's Square"}
@@ -144,7 +145,8 @@ def test_the_certificate_names_every_version_and_is_kept_in_the_store(either):
     history = {entry.seq: entry for entry in either.store.entries()}
     assert [erased["element"] for erased in body["erased"]] == [history[20].element, history[22].element]
     assert {history[seq].kind for seq in either.certificate.entries} == {"erase"}
-    assert body["tree"] == {"size": 25, "root": either.store.stats()["root"]}
+    tree = body["tree"]
+    assert (tree["size"], tree["root"], tree["before"]["size"]) == (25, either.store.stats()["root"], 23)
     assert body["store"] == either.store.stats()["uuid"]
     assert (body["method"]["secure_delete"], body["method"]["checkpoint"]) == (1, [0, 0, 0])
     assert (body["scan"]["leftovers"], body["scan"]["files"] > 2, body["scan"]["needles"] > 8) == (0, True, True)
@@ -233,7 +235,7 @@ def test_the_signature_of_another_certificate_does_not_fit(signed, unsigned):
 
 def test_what_the_ledger_proves_is_guarded_without_a_signature_too(unsigned):
     body = unsigned.certificate.body
-    proven = [at for at in places(body) if at[0] == "erased" or at[-1] == "root" or at[-1] == "leftovers"]
+    proven = [at for at in places(body) if at[0] in ("erased", "tree") or at[-1] == "leftovers"]
     proven += [("method", "secure_delete"), *(("method", "checkpoint", number) for number in range(3))]
     assert len(proven) > 15
     for at in proven:
@@ -241,6 +243,20 @@ def test_what_the_ledger_proves_is_guarded_without_a_signature_too(unsigned):
     for at in [*proven, ("tree",), ("tree", "size"), ("erased",), ("method",), ("scan",), ("signature",)]:
         assert verify_certificate(tampered(body, at, lambda holder, key: holder.pop(key))) != [], at
     assert verify_certificate(Certificate(body | {"erased": []})) == ["it names no erased point"]
+
+
+def test_a_certificate_of_a_ledger_that_was_rewritten_for_it_does_not_continue_the_one_before(unsigned):
+    body = copy.deepcopy(unsigned.certificate.body)
+    leaves = [data for _, data in unsigned.store._mirror.folder.database.entries()]
+    forged = Tree([b"something else", *leaves[1:]])
+    body["tree"] |= {"root": forged.root().hex(), "consistency": [step.hex() for step in forged.consistency(23)]}
+    for erased in body["erased"]:
+        erased["proof"] = [step.hex() for step in forged.proof(erased["seq"])]
+    said = f"the ledger of root {forged.root().hex()} does not continue the one before the erase"
+    assert verify_certificate(Certificate(body)) == [said]
+    body["tree"]["before"] = {"size": 25, "root": forged.root().hex()}
+    body["tree"]["consistency"] = []
+    assert "entry 23 was in the ledger before the erase" in verify_certificate(Certificate(body))
 
 
 def test_no_bit_of_a_leaf_can_be_changed(unsigned):
@@ -263,7 +279,7 @@ def test_the_entry_of_another_point_does_not_pass_for_an_erase(unsigned):
     assert verify_certificate(Certificate(body)) == [said]
 
 
-RUBBISH = ["", "null", "5", "[]", "{}", '"text"', "{", '{"format":"fieldstore/erasure/2"}', "\0", '{"format":NaN}']
+RUBBISH = ["", "null", "5", "[]", "{}", '"text"', "{", '{"format":"fieldstore/erasure/1"}', "\0", '{"format":NaN}']
 
 
 @pytest.mark.parametrize("text", [*RUBBISH, "[" * 100_000, "9" * 5000], ids=[*RUBBISH, "deep", "long number"])

@@ -231,6 +231,19 @@ class Database:
         """The ledger from a position on: the point each entry is about, and its encoded leaf."""
         yield from self._rows("SELECT point, leaf FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
 
+    def all_entries(self) -> Iterator[list[tuple[int | None, bytes]]]:
+        """The whole ledger as `entries` gives it, some ten thousand at a time."""
+        last = -(2**63)
+        while rows := self._rows(
+            "SELECT seq, point, leaf FROM entries WHERE seq > ? ORDER BY seq LIMIT 10000", (last,)
+        ):
+            yield [(point, leaf) for _, point, leaf in rows]
+            last = rows[-1][0]
+
+    def rows_to_check(self) -> int:
+        """How many entries and points there are."""
+        return int(self._one("SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FROM sums)"))
+
     def leaf(self, seq: int) -> Leaf:
         """One entry. Raises StoreDamaged when it is missing or unreadable."""
         data = self._one("SELECT leaf FROM entries WHERE seq = ?", seq)
