@@ -61,6 +61,13 @@ def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
         return _done(store.forget(asked.ids, reason=asked.reason, actor=asked.actor))
     elif asked.command == "restore":
         return _done(store.restore(asked.ids, reason=asked.reason, actor=asked.actor))
+    elif asked.command == "erasures":
+        for element in store.erasures():
+            print(element)
+    elif asked.command == "erase-again":
+        erasures = Path(asked.erasures).read_text().split()
+        certificate = store.erase_again(erasures, reason=asked.reason, actor=asked.actor)
+        print("nothing of it is here" if certificate is None else certificate.to_json())
     else:
         print(store.erase(asked.ids, reason=asked.reason, actor=asked.actor).to_json())
     return 0
@@ -81,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     checkpoint = commands.add_parser("checkpoint", help="print the ledger's size and root, to be kept elsewhere")
     checkpoint.add_argument("store")
     checkpoint.add_argument("--signing-key", help="PEM file of an Ed25519 private key, outside the store")
+    erasures = commands.add_parser("erasures", help="what was erased, by names that tell nothing: to keep with backups")
+    erasures.add_argument("store")
     ids = commands.add_parser("ids", help="ids of the live records")
     ids.add_argument("store")
     ids.add_argument("--forgotten", action="store_true", help="of the forgotten ones instead")
@@ -94,13 +103,17 @@ def _parser() -> argparse.ArgumentParser:
         ("forget", "take records out of every answer"),
         ("restore", "bring forgotten records back"),
         ("erase", "destroy records for good; prints the certificate"),
+        ("erase-again", "erase from a backup that was brought back what had been erased since"),
     ):
         verb = commands.add_parser(name, help=help)
         verb.add_argument("store")
-        verb.add_argument("ids", nargs="+")
+        if name == "erase-again":
+            verb.add_argument("erasures", help="file with the `erasures` of the store that the backup is of")
+        else:
+            verb.add_argument("ids", nargs="+")
         verb.add_argument("--reason")
         verb.add_argument("--actor")
-        if name == "erase":
+        if name in ("erase", "erase-again"):
             verb.add_argument("--signing-key", help="PEM file of an Ed25519 private key, outside the store")
     return parser
 

@@ -6,11 +6,13 @@
 """`FieldStore`: records found by meaning, forgotten on request, with proof of both."""
 
 import logging
+import math
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -391,22 +393,54 @@ class FieldStore:
         ids: Ids | None = None,
         *,
         where: Where | None = None,
+        forgotten_before: datetime | None = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Certificate:
         """Forget records and destroy every version of their content and vectors for good; returns the certificate.
 
-        By ids, or every record, live or forgotten, whose newest version matches. Unknown ids are an error here, because
-        a certificate speaks of something. reason and actor are kept; the words of earlier entries about the records go
+        By ids, or every record, live or forgotten, whose newest version matches, or every one that was forgotten before
+        a time (aware of its time zone) and has not been restored since. Unknown ids are an error here, because a
+        certificate speaks of something. reason and actor are kept; the words of earlier entries about the records go
         too.
         Raises UnknownRecord, or ValueError when reason or actor quote the content: nothing is erased then. Raises
         ErasePending when a reader keeps old pages alive, LeftoversFound when a search of the files still finds bytes:
         then the records are gone from every answer, there is no certificate, and `finish_erase` tries again.
         """
-        wanted, condition = arguments.selection("erase", ids, where)
+        wanted, condition, before = None, None, None
+        if forgotten_before is None:
+            wanted, condition = arguments.selection("erase", ids, where)
+        elif ids is not None or where is not None:
+            raise ValueError("erase takes ids, where= or forgotten_before=, one of them; nothing was changed")
+        else:
+            before = math.ceil(arguments.seconds("forgotten_before", forgotten_before))
         arguments.check_words(reason, actor)
         with self._mirror.writing():
-            changes.begin_erase(self._mirror, wanted, condition, (reason, actor))
+            changes.begin_erase(self._mirror, wanted, condition, before, (reason, actor))
+            return self._certified()
+
+    def erasures(self) -> list[str]:
+        """What was ever erased here: the name of each point in the ledger, 32 hex digits, which tells nothing else.
+
+        To be kept beside backups: `erase_again` takes it.
+        """
+        with self._mirror.reading() as database:
+            return database.erasures()
+
+    def erase_again(
+        self, erasures: Sequence[str], *, reason: str | None = None, actor: str | None = None
+    ) -> Certificate | None:
+        """Erase from a backup that was brought back what had been erased since it was made.
+
+        erasures: the `erasures` of the store that the backup is of. Those that are unknown here, because they were
+        added after the backup, or erased here already, are passed over; None when none is left.
+        Raises as `erase` does.
+        """
+        elements = arguments.elements(erasures)
+        arguments.check_words(reason, actor)
+        with self._mirror.writing():
+            if not changes.begin_erasing_again(self._mirror, elements, (reason, actor)):
+                return None
             return self._certified()
 
     def finish_erase(self) -> Certificate | None:

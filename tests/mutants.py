@@ -6,7 +6,7 @@ TESTS = [
     f"tests/test_{name}.py"
     for name in (
         *("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing", "filter_keys"),
-        *("checkpoint", "certificate", "merkle"),
+        *("checkpoint", "certificate", "merkle", "retention"),
     )
 ]
 
@@ -197,6 +197,24 @@ MUTANTS = [
         "fieldstore/merkle.py",
         "last == 0 and hmac.compare_digest(found_old, old) and",
         "last == 0 and",
+    ),
+    Mutant(
+        "erasing by age takes what is a moment too young",
+        "fieldstore/changes.py",
+        "if known.sum.seq < past]",
+        "if known.sum.seq <= past]",
+    ),
+    Mutant(
+        "erasing again stops at the first version",
+        "fieldstore/changes.py",
+        "    versions = mirror.folder.database.named(elements)\n",
+        "    versions = mirror.folder.database.named(elements)[:1]\n",
+    ),
+    Mutant(
+        "an erasure is missing from the list for backups",
+        "fieldstore/storage/database.py",
+        'FROM sums WHERE kind = ? ORDER BY point", (int(Kind.ERASE),))\n        return [element',
+        'FROM sums WHERE kind = ? AND point != 5 ORDER BY point", (int(Kind.ERASE),))\n        return [element',
     ),
     Mutant(
         "an interrupted erase is not finished on open",

@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from fieldstore.cli import main
 
 Run = Callable[..., tuple[int, list[str], str]]
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-EVERY_COMMAND = ["verify", "checkpoint", "stats", "ids", "get", "history", "forget", "restore", "erase"]
+EVERY_COMMAND = ["verify", "checkpoint", "stats", "ids", "get", "history", "forget", "restore", "erase", "erasures"]
 
 
 @pytest.fixture
@@ -204,6 +205,21 @@ def test_erase_prints_the_certificate_and_check_accepts_it(run, notes, keys, tmp
     assert run("ids", notes) == (0, ["b"], "")
     assert run("history", notes, "c") == (0, [], "")
     assert well(notes)
+
+
+def test_a_list_of_erasures_is_printed_and_erased_again_from_a_backup(run, notes, tmp_path):
+    shutil.copytree(notes, tmp_path / "backup")
+    run("erase", notes, "a")
+    status, lines, err = run("erasures", notes)
+    assert (status, len(lines), err) == (0, 1, "")
+    (tmp_path / "erasures").write_text(f"{lines[0]}\n")
+    status, lines, err = run("erase-again", tmp_path / "backup", tmp_path / "erasures", "--reason", "the law")
+    assert (status, err) == (0, "")
+    assert verify_certificate(lines[0]) == []
+    again = run("erase-again", tmp_path / "backup", tmp_path / "erasures")
+    assert again == (0, ["nothing of it is here"], "")
+    assert run("ids", tmp_path / "backup")[1] == ["b"]
+    assert well(tmp_path / "backup")
 
 
 def test_check_of_an_unsigned_certificate_does_not_pass_it_off_as_signed(run, notes, keys, tmp_path):

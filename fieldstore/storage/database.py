@@ -16,6 +16,7 @@
 
 import json
 import logging
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -300,6 +301,21 @@ class Database:
     def versions(self, id: str) -> list[Version]:
         """Every version of a record, oldest first."""
         return [_version(row) for row in self._rows(_VERSION + "WHERE r.id = ? ORDER BY r.point", (id,))]
+
+    def named(self, elements: Sequence[str]) -> list[Version]:
+        """The versions of these elements, in hex, that are there and were not erased."""
+        sql = f"{_VERSION} WHERE lower(hex(s.element)) IN (SELECT value FROM json_each(?)) ORDER BY s.point"
+        return [_version(row) for row in self._rows(sql, (json.dumps(elements),))]
+
+    def erasures(self) -> list[str]:
+        """The element, in hex, of every point that was erased, in point order."""
+        rows = self._rows("SELECT lower(hex(element)) FROM sums WHERE kind = ? ORDER BY point", (int(Kind.ERASE),))
+        return [element for (element,) in rows]
+
+    def entries_before(self, time: int) -> int:
+        """How many entries are older than a time, in seconds since 1970; they never go back in time."""
+        size = int(self.facts()["size"])
+        return bisect_left(range(size), time, key=lambda seq: self.leaf(seq).time)
 
     def forgotten(self) -> list[tuple[Version, str]]:
         """The newest version, with its metadata, of every record that is not live."""
