@@ -1,5 +1,6 @@
 # The command line: an edge. It says what a store holds, proves it, and forgets; it never embeds.
 #
+# Rule: what only reads opens the store to be read, and changes nothing.
 # Rule: results go to standard output, one line each; errors to standard error, with exit status 1.
 """The command `fieldstore`."""
 
@@ -16,6 +17,8 @@ from fieldstore.errors import FieldStoreError
 from fieldstore.records import Entry, Receipt
 from fieldstore.store import FieldStore
 
+_WRITING = ("forget", "restore", "erase", "erase-again")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, or 1 for an error or a difference found."""
@@ -27,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if asked.command == "check":
             return _check(Path(asked.certificate).read_text(), _read(asked.public_key))
-        with FieldStore(asked.store, signing_key=getattr(asked, "signing_key", None), create=False) as store:
+        key, read_only = getattr(asked, "signing_key", None), asked.command not in _WRITING
+        with FieldStore(asked.store, signing_key=key, create=False, read_only=read_only) as store:
             return _with_store(store, asked)
     except (FieldStoreError, ValueError, OSError) as error:
         print(f"fieldstore: {error}", file=sys.stderr)

@@ -176,7 +176,7 @@ class Mirror:
     def _keep_at_last(self) -> None:
         """Save what was learned, unless another process is writing just now or something is broken."""
         try:
-            if self._field is not None:
+            if self._field is not None and not self.folder.read_only:
                 with self.writing(timeout=0.0):
                     self.keep()
         except (FieldStoreError, OSError) as error:

@@ -13,11 +13,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import partial, wraps
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,7 +27,7 @@ from fieldstore.certificate import Certificate
 from fieldstore.checkpoint import Checkpoint, origin_of, verify_checkpoint
 from fieldstore.engine.field import Field
 from fieldstore.engine.inputs import unit_rows
-from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
+from fieldstore.errors import ErasePending, LeftoversFound, ReadOnlyStore, WriteFailed, WriterBusy
 from fieldstore.filters import Filter
 from fieldstore.ledger import Kind, Leaf
 from fieldstore.mirror import Mirror
@@ -35,11 +35,30 @@ from fieldstore.records import Entry, Hit, Receipt, Record, Residual
 from fieldstore.signing import check_key
 from fieldstore.storage.files import DISK, Files
 from fieldstore.storage.folder import Folder
+from fieldstore.storage.read_only import ReadOnlyFolder
 
 _log = logging.getLogger("fieldstore")
 
 Where = Mapping[str, Any]
 Ids = str | Sequence[str]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _writes(verb: Callable[P, R]) -> Callable[P, R]:
+    """A verb that a store opened to be read refuses by its name, before it looks at anything."""
+
+    @wraps(verb)
+    def checked(*arguments: P.args, **options: P.kwargs) -> R:
+        store: Any = arguments[0]
+        if store._mirror.folder.read_only:
+            raise ReadOnlyStore(
+                f"{verb.__name__} writes, and {store} is open to be read only; nothing was changed. Open it without "
+                "read_only=True"
+            )
+        return verb(*arguments, **options)
+
+    return checked
 
 
 class FieldStore:
@@ -53,8 +72,9 @@ class FieldStore:
     are kept beside the points, so that a filter over them alone parses no metadata; once declared they stay, and
     opening with others adds those. signing_key: PEM file of an Ed25519 private key, outside the store, that signs
     erasure certificates and checkpoints. timeout: seconds to wait for another writer, or for a reader that an erase has
-    to wait for. create: False = raise NotAStore where there is no store yet. files: the disk; another one only in
-    tests.
+    to wait for. create: False = raise NotAStore where there is no store yet. read_only: refuse every writing verb, and
+    create or change nothing in the directory, which may be one that cannot be written; an erase that was interrupted is
+    not finished then, but stays out of every answer. files: the disk; another one only in tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
     their next query. Raises NotAStore, UnsupportedFormat, WrongEmbedder, or ValueError for arguments that contradict
@@ -73,6 +93,7 @@ class FieldStore:
         signing_key: str | os.PathLike[str] | None = None,
         timeout: float = 10.0,
         create: bool = True,
+        read_only: bool = False,
         files: Files = DISK,
     ) -> None:
         arguments.check_store(dim, kappa, embedder, source_key, timeout)
@@ -88,7 +109,14 @@ class FieldStore:
             "embedder": embedder,
             "source_key": source_key or "source",
         }
-        self._mirror = Mirror(Folder(self.path, files, timeout, facts if create else None), str(self))
+        folder: Folder
+        if read_only:
+            if self.path is None:
+                raise ValueError("read_only needs the path of a store; one in memory would stay empty")
+            folder = ReadOnlyFolder(self.path, files, timeout)
+        else:
+            folder = Folder(self.path, files, timeout, facts if create else None)
+        self._mirror = Mirror(folder, str(self))
         try:
             self._mirror.agree(dim, kappa, embedder, source_key, filter_keys)
             self._recover()
@@ -152,6 +180,7 @@ class FieldStore:
 
     # -- adding --------------------------------------------------------------------------------------------------------
 
+    @_writes
     def add(
         self,
         vectors: ArrayLike,
@@ -178,6 +207,7 @@ class FieldStore:
         changes.add(self._mirror, batch, vectors, (reason, actor))
         return batch.ids
 
+    @_writes
     def update(
         self,
         ids: Ids,
@@ -205,6 +235,7 @@ class FieldStore:
         changed = changes.update(self._mirror, wanted, vectors, new_texts, new_metadatas, (reason, actor))
         return self._receipt("update", changed)
 
+    @_writes
     def reweight(self, ids: Ids, weight: float, *, reason: str | None = None, actor: str | None = None) -> Receipt:
         """Let live records count as so many copies, > 0: doubling raises a score by ln 2 / kappa.
 
@@ -215,6 +246,7 @@ class FieldStore:
         arguments.check_words(reason, actor)
         return self._receipt("reweight", changes.reweight(self._mirror, wanted, millionths, (reason, actor)))
 
+    @_writes
     def calibrate(self, kappa: float | None = None) -> float:
         """Measure kappa anew from all live points, or set it, and freeze it there; returns it.
 
@@ -355,6 +387,7 @@ class FieldStore:
 
     # -- forgetting ----------------------------------------------------------------------------------------------------
 
+    @_writes
     def forget(
         self,
         ids: Ids | None = None,
@@ -372,6 +405,7 @@ class FieldStore:
         arguments.check_words(reason, actor)
         return self._receipt("forget", changes.invert(self._mirror, Kind.FORGET, wanted, condition, (reason, actor)))
 
+    @_writes
     def restore(
         self,
         ids: Ids | None = None,
@@ -388,6 +422,7 @@ class FieldStore:
         arguments.check_words(reason, actor)
         return self._receipt("restore", changes.invert(self._mirror, Kind.RESTORE, wanted, condition, (reason, actor)))
 
+    @_writes
     def erase(
         self,
         ids: Ids | None = None,
@@ -427,6 +462,7 @@ class FieldStore:
         with self._mirror.reading() as database:
             return database.erasures()
 
+    @_writes
     def erase_again(
         self, erasures: Sequence[str], *, reason: str | None = None, actor: str | None = None
     ) -> Certificate | None:
@@ -443,6 +479,7 @@ class FieldStore:
                 return None
             return self._certified()
 
+    @_writes
     def finish_erase(self) -> Certificate | None:
         """Finish erases that were interrupted or blocked; None when there are none. Raises as `erase` does."""
         with self._mirror.writing() as database:
@@ -529,7 +566,7 @@ class FieldStore:
             found += audit.differences(mirror.folder, mirror.weights, mirror.kappa, kept, public_key, progress)
             astray = [] if mirror.dim is None else mirror.field.astray().tolist()
             found += [f"point {point} weighs something and is in no cell, or the other way round" for point in astray]
-        with suppress(WriterBusy), mirror.writing(timeout=0.0):
+        with suppress(ReadOnlyStore, WriterBusy), mirror.writing(timeout=0.0):
             found += audit.orphans(mirror.folder)
         return found
 
@@ -572,7 +609,9 @@ class FieldStore:
     def _recover(self) -> None:
         """Finish interrupted erases and clear what a crashed add left, unless another process is writing just now."""
         mirror = self._mirror
-        if mirror.dim is None:
+        if mirror.folder.read_only and mirror.folder.database.erasing():
+            _log.warning("an interrupted erase is unfinished; opening %s for writing finishes it", self)
+        if mirror.dim is None or mirror.folder.read_only:
             return
         try:
             with mirror.writing(timeout=0.0) as database:

@@ -6,7 +6,7 @@ TESTS = [
     f"tests/test_{name}.py"
     for name in (
         *("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing", "filter_keys"),
-        *("checkpoint", "certificate", "merkle", "retention"),
+        *("checkpoint", "certificate", "merkle", "retention", "read_only"),
     )
 ]
 
@@ -129,7 +129,7 @@ MUTANTS = [
         "an erase does not look",
         "fieldstore/storage/folder.py",
         "        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles, "
-        "everywhere=_VECTORS)",
+        "everywhere=VECTORS)",
         "        return Search(3, 1, [])",
     ),
     Mutant(
@@ -215,6 +215,30 @@ MUTANTS = [
         "fieldstore/storage/database.py",
         'FROM sums WHERE kind = ? ORDER BY point", (int(Kind.ERASE),))\n        return [element',
         'FROM sums WHERE kind = ? AND point != 5 ORDER BY point", (int(Kind.ERASE),))\n        return [element',
+    ),
+    Mutant(
+        "a reader without a log does not notice who forgets",
+        "fieldstore/storage/read_only.py",
+        "        if self._seen is not None and self._seen != _looks(self._place) and not self",
+        "        if False and not self",
+    ),
+    Mutant(
+        "a reader without a log answers out of two states",
+        "fieldstore/storage/read_only.py",
+        "        super().end_reading()\n        if self._seen is not None and",
+        "        super().end_reading()\n        if False and",
+    ),
+    Mutant(
+        "a store opened to be read takes verbs that write",
+        "fieldstore/store.py",
+        "        if store._mirror.folder.read_only:\n            raise",
+        "        if False:\n            raise",
+    ),
+    Mutant(
+        "a store opened to be read is opened like any other",
+        "fieldstore/store.py",
+        "        if read_only:\n            if self.path is None",
+        "        if False:\n            if self.path is None",
     ),
     Mutant(
         "an interrupted erase is not finished on open",

@@ -90,10 +90,8 @@ class Database:
     def __init__(self, files: Files, path: Path | None, timeout: float) -> None:
         """Opens or creates the file; `foreign.py` has looked at it before. Raises NotAStore where it cannot."""
         self._path = path
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        vfs = None if path is None else files.vfs
         try:
-            self._connection = apsw.Connection(":memory:" if path is None else str(path), flags=flags, vfs=vfs)
+            self._connection = self._connected(files, path)
         except apsw.CantOpenError as error:
             raise NotAStore(f"'{path}' cannot be opened ({error})") from None
         try:
@@ -103,6 +101,11 @@ class Database:
         except BaseException:
             self._connection.close()
             raise
+
+    def _connected(self, files: Files, path: Path | None) -> apsw.Connection:
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        vfs = None if path is None else files.vfs
+        return apsw.Connection(":memory:" if path is None else str(path), flags=flags, vfs=vfs)
 
     def _configure(self) -> None:
         """The settings that durability and erasing rest on; each is read back."""
