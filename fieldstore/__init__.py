@@ -22,6 +22,7 @@ from fieldstore.errors import (
     WriterBusy,
     WrongEmbedder,
 )
+from fieldstore.past import View
 from fieldstore.records import Carrier, Entry, Hit, Receipt, Record, Residual
 from fieldstore.store import FieldStore
 
@@ -47,6 +48,7 @@ __all__ = [
     "StoreDamaged",
     "UnknownRecord",
     "UnsupportedFormat",
+    "View",
     "WriteFailed",
     "WriterBusy",
     "WrongEmbedder",

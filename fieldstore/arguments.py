@@ -216,7 +216,7 @@ def check_limit(limit: int | None) -> None:
 def check_position(after: int) -> None:
     """A position of the ledger, or -1 for before the first."""
     if isinstance(after, bool) or not isinstance(after, int) or not -1 <= after < 2**62:
-        raise ValueError(f"after must be a position of the ledger, from -1 on, not {after!r}")
+        raise ValueError(f"a position of the ledger is a whole number from -1 on, not {after!r}")
 
 
 def check_search(

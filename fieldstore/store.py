@@ -31,6 +31,7 @@ from fieldstore.errors import ErasePending, LeftoversFound, ReadOnlyStore, Write
 from fieldstore.filters import Filter
 from fieldstore.ledger import Kind, Leaf
 from fieldstore.mirror import Mirror
+from fieldstore.past import View
 from fieldstore.records import Entry, Hit, Receipt, Record, Residual
 from fieldstore.signing import check_key
 from fieldstore.storage.files import DISK, Files
@@ -530,6 +531,24 @@ class FieldStore:
         with self._mirror.reading() as database:
             rows = list(database.entries(after + 1, -1 if limit is None else limit))
             return iter([answers.entry(self._mirror, point, Leaf.decode(data)) for point, data in rows])
+
+    def as_of(self, at: int | datetime, *, forgotten: bool = False) -> View:
+        """The store as it was after the entry of that position, or at that time (aware of its zone), to be read.
+
+        -1 is the empty store of before the first entry. What is forgotten by now is left out, unless forgotten=True
+        asks for it: then it is seen in this view, and still in no answer of the store. What was erased is gone for
+        good; see `View`.
+        Raises ValueError for a position that the ledger does not have, or a time without a zone.
+        """
+        with self._mirror.reading() as database:
+            if isinstance(at, datetime):
+                size = database.entries_before(math.floor(arguments.seconds("at", at)) + 1)
+            else:
+                arguments.check_position(at)
+                size = at + 1
+                if at >= self._mirror.size:
+                    raise ValueError(f"{self} has entries up to {self._mirror.size - 1}, not {at}")
+            return View(self._mirror, size, forgotten)
 
     def checkpoint(self) -> str:
         """The ledger's size and root, as a text to keep where nobody can rewrite it together with the store.

@@ -6,7 +6,7 @@ TESTS = [
     f"tests/test_{name}.py"
     for name in (
         *("forgetting", "store", "erasing", "processes", "verify", "faults", "engine_sharing", "filter_keys"),
-        *("checkpoint", "certificate", "merkle", "retention", "read_only"),
+        *("checkpoint", "certificate", "merkle", "retention", "read_only", "past"),
     )
 ]
 
@@ -239,6 +239,36 @@ MUTANTS = [
         "fieldstore/store.py",
         "        if read_only:\n            if self.path is None",
         "        if False:\n            if self.path is None",
+    ),
+    Mutant(
+        "a view of the past shows what was erased",
+        "fieldstore/past.py",
+        "        gone = database.erased() + (",
+        "        gone = [] + (",
+    ),
+    Mutant(
+        "a view of the past shows what is forgotten without being asked",
+        "fieldstore/past.py",
+        "[] if self._forgotten else database.points_forgotten()",
+        "[]",
+    ),
+    Mutant(
+        "a view of the past does not notice what is forgotten later",
+        "fieldstore/past.py",
+        "            if self._mirror.size != self._size:\n",
+        "            if False:\n",
+    ),
+    Mutant(
+        "a view of the past shows older versions of what is forgotten",
+        "fieldstore/storage/database.py",
+        "WHERE s.kind = ? AND r.point <= q.point",
+        "WHERE s.kind = ? AND r.point = q.point",
+    ),
+    Mutant(
+        "a view of the past shows the texts of today",
+        "fieldstore/past.py",
+        "            if point in self._replaced\n",
+        "            if False\n",
     ),
     Mutant(
         "an interrupted erase is not finished on open",

@@ -330,6 +330,15 @@ class Database:
         )
         return [(_version(row[:7]), row[7]) for row in rows]
 
+    def points_forgotten(self) -> list[int]:
+        """Every version of every record that is forgotten, but for those that were added after that."""
+        rows = self._rows(
+            "SELECT DISTINCT r.point FROM sums s JOIN records q ON q.point = s.point JOIN records r ON r.id = q.id "
+            "WHERE s.kind = ? AND r.point <= q.point",
+            (int(Kind.FORGET),),
+        )
+        return [point for (point,) in rows]
+
     def live(self, after: str | None, forgotten: bool = False) -> Iterator[tuple[str, int]]:
         """(id, point) of every live record, or of every forgotten one, in order of ids after the one given."""
         state = "s.weight = 0 AND s.kind = :kind" if forgotten else "s.weight > 0"
