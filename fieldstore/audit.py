@@ -15,9 +15,10 @@ from fieldstore import ledger
 from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.checkpoint import Checkpoint, origin_of
 from fieldstore.errors import FieldStoreError
-from fieldstore.ledger import Fold, Kind, Leaf
+from fieldstore.ledger import NOTHING, Fold, Kind, Leaf
 from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
+from fieldstore.storage.database import Database
 from fieldstore.storage.folder import Folder
 
 _AT_ONCE = 4096  # points
@@ -84,7 +85,7 @@ def _found(
             yield from fold.take(leaf)
             if leaf.kind in (Kind.ADD, Kind.UPDATE):
                 commitments[leaf.element] = leaf.commitment
-            if any(leaf.note):
+            if leaf.note != NOTHING:
                 notes[leaf.seq] = point, leaf
             known = fold.sums.get(leaf.element)
             if point != (known.point if known else None):
@@ -93,7 +94,7 @@ def _found(
     if kept is not None:
         yield from _since(kept, database.facts()["uuid"], frontier.size, roots)
     yield from _facts(database.facts(), fold, frontier, kappa)
-    yield from _sums(dict(database.sums()), fold, weights)
+    yield from _sums(database, fold, weights)
     yield from _notes(folder, fold, notes)
     yield from _certificates(folder, fold, certificates, roots, public_key)
     yield from _contents(folder, fold, commitments)
@@ -123,17 +124,25 @@ def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float) 
         yield f"kappa is {fold.kappa / MILLIONTHS} by the ledger, the field uses {kappa}"
 
 
-def _sums(stored: dict[bytes, ledger.Sum], fold: Fold, weights: np.ndarray[Any, np.dtype[np.float64]]) -> Iterator[str]:
-    for element, known in fold.sums.items():
-        if stored.pop(element, None) != known:
-            yield f"point {known.point} stands at {known.weight} millionths by the ledger; the stored sum differs"
-        in_field = weights[known.point] if known.point < len(weights) else None
-        if in_field != known.weight / MILLIONTHS:
-            yield f"point {known.point} weighs {known.weight / MILLIONTHS} by the ledger and {in_field} in the field"
-    for element in stored:
-        yield f"a sum is stored for {element.hex()}, which the ledger does not know"
-    if len(weights) > len(fold.sums):
-        yield f"the field has {len(weights)} points, the ledger {len(fold.sums)}"
+def _sums(database: Database, fold: Fold, weights: np.ndarray[Any, np.dtype[np.float64]]) -> Iterator[str]:
+    right: set[bytes] = set()
+    for some in database.all_sums():
+        for element, *stored in some:
+            known = fold.sums.get(element)
+            if known is None:
+                yield f"a sum is stored for {element.hex()}, which the ledger does not know"
+            elif stored == [known.point, known.weight, known.seq, known.kind, known.last]:
+                right.add(element)
+    for element in fold.sums.keys() - right:
+        known = fold.sums[element]
+        yield f"point {known.point} stands at {known.weight} millionths by the ledger; the stored sum differs"
+    summed = np.fromiter((known.weight for known in fold.sums.values()), np.float64, len(fold.sums)) / MILLIONTHS
+    both = min(len(summed), len(weights))
+    for point in [*np.flatnonzero(summed[:both] != weights[:both]).tolist(), *range(both, len(summed))]:
+        in_field = weights[point] if point < both else None
+        yield f"point {point} weighs {summed[point]} by the ledger and {in_field} in the field"
+    if len(weights) > len(summed):
+        yield f"the field has {len(weights)} points, the ledger {len(summed)}"
 
 
 def _notes(folder: Folder, fold: Fold, notes: dict[int, tuple[int | None, Leaf]]) -> Iterator[str]:
@@ -189,7 +198,7 @@ def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> It
     live: dict[str, int] = {}
     standing = iter(fold.sums.items())
     while some := list(islice(standing, _AT_ONCE)):
-        contents = database.contents([known.point for _, known in some])
+        contents = database.contents_between(some[0][1].point, some[-1][1].point)
         for element, known in some:
             content, name = contents.get(known.point), f"point {known.point}"
             if known.kind is Kind.ERASE:

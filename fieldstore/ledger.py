@@ -19,7 +19,7 @@ from fieldstore.merkle import Frontier
 # | commitment 32 bytes | note 32 bytes; big-endian, no padding.
 _LEAF = struct.Struct(">BQB16sQqQ32s32s")
 _LEAF_VERSION = 1
-_NOTHING = bytes(32)
+NOTHING = bytes(32)
 NO_ELEMENT = bytes(16)
 
 
@@ -45,8 +45,8 @@ class Leaf(NamedTuple):
     ref: int
     weight: int
     time: int
-    commitment: bytes = _NOTHING
-    note: bytes = _NOTHING
+    commitment: bytes = NOTHING
+    note: bytes = NOTHING
 
     def encode(self) -> bytes:
         """The leaf's 114 bytes."""
@@ -193,7 +193,7 @@ class Draft:
         self.sums[element] = Sum(point, weight, seq, Kind.ADD, weight)
         return element
 
-    def answer(self, kind: Kind, element: bytes, known: Sum, weight: int, commitment: bytes = _NOTHING) -> int:
+    def answer(self, kind: Kind, element: bytes, known: Sum, weight: int, commitment: bytes = NOTHING) -> int:
         """An entry about a point that stands as known, weight millionths; returns its position."""
         known = self.sums.get(element, known)
         seq = self._append(kind, element, known.seq, weight, commitment)
@@ -207,11 +207,11 @@ class Draft:
 
     def calibrate(self, kappa: int, measured: int) -> int:
         """kappa in millionths from now on, measured from so many live points; 0 = given by hand."""
-        return self._append(Kind.CALIBRATE, NO_ELEMENT, measured, kappa, _NOTHING)
+        return self._append(Kind.CALIBRATE, NO_ELEMENT, measured, kappa, NOTHING)
 
     def _append(self, kind: Kind, element: bytes, ref: int, weight: int, commitment: bytes) -> int:
         seq = self.frontier.size
-        said = _NOTHING
+        said = NOTHING
         if self._said != (None, None):
             salt = new_salt()
             said = note(salt, *self._said)

@@ -570,7 +570,8 @@ class FieldStore:
         """Every difference between the ledger and the rest, in plain words; [] = all is well.
 
         Recomputes the hash tree, the rules of every entry, the sums, the commitments to content and vectors, and the
-        field in memory, and lets SQLite check its file. Reads everything once: some 25 s for a million records.
+        field in memory, and lets SQLite check its file. Reads everything once: half a minute of
+        one core for a million records of 384 dimensions.
         against: a `checkpoint` kept from earlier; any rewrite of the entries it saw is a difference.
         public_key: PEM of the Ed25519 key that must have signed the checkpoint, and every certificate in the store.
         progress: called with how many entries and points have been looked at, and how many there are.

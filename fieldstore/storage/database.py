@@ -290,11 +290,13 @@ class Database:
         """Every point whose content was destroyed, or is about to be."""
         return [point for (point,) in self._rows("SELECT point FROM sums WHERE kind = ?", (int(Kind.ERASE),))]
 
-    def sums(self) -> Iterator[tuple[bytes, Sum]]:
-        """Where every point stands, in point order."""
-        rows = self._rows("SELECT element, point, weight, seq, kind, last FROM sums ORDER BY point")
-        for element, point, weight, seq, kind, last in rows:
-            yield element, Sum(point, weight, seq, Kind(kind), last)
+    def all_sums(self) -> Iterator[list[tuple[bytes, int, int, int, int, int]]]:
+        """Where every point stands, in point order and some ten thousand at a time: element, then the fields of a Sum."""
+        last = -(2**63)
+        sql = "SELECT element, point, weight, seq, kind, last FROM sums WHERE point > ? ORDER BY point LIMIT 10000"
+        while rows := self._rows(sql, (last,)):
+            yield rows
+            last = rows[-1][1]
 
     def latest(self, ids: Sequence[str]) -> dict[str, Version]:
         """The newest versions of those records that are there, live or forgotten."""
@@ -361,6 +363,11 @@ class Database:
         """What points hold; those that were erased are left out."""
         rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
         return {row[0]: Content(*row[1:]) for row in rows}
+
+    def contents_between(self, first: int, last: int) -> dict[int, Content]:
+        """What the points from first to last hold; those that were erased are left out."""
+        sql = "SELECT point, id, text, metadata, salt FROM records WHERE point BETWEEN ? AND ?"
+        return {row[0]: Content(*row[1:]) for row in self._rows(sql, (first, last))}
 
     def shown(self, points: Sequence[int]) -> list[tuple[int, str, str | None, str]]:
         """(point, id, text, metadata) of points, in their order; those that were erased are left out."""
