@@ -291,7 +291,7 @@ class Database:
         return [point for (point,) in self._rows("SELECT point FROM sums WHERE kind = ?", (int(Kind.ERASE),))]
 
     def all_sums(self) -> Iterator[list[tuple[bytes, int, int, int, int, int]]]:
-        """Where every point stands, in point order and some ten thousand at a time: element, then the fields of a Sum."""
+        """Where every point stands, in point order, some ten thousand at a time: element, then the fields of a Sum."""
         last = -(2**63)
         sql = "SELECT element, point, weight, seq, kind, last FROM sums WHERE point > ? ORDER BY point LIMIT 10000"
         while rows := self._rows(sql, (last,)):
