@@ -5,6 +5,7 @@ cancel exactly.
 """
 
 from fieldstore.certificate import Certificate, verify_certificate
+from fieldstore.checkpoint import verify_checkpoint
 from fieldstore.engine.field import Ascent, Field, Ranking
 from fieldstore.errors import (
     ErasePending,
@@ -12,6 +13,7 @@ from fieldstore.errors import (
     ForkedStore,
     LeftoversFound,
     NotAStore,
+    ReadOnlyStore,
     StoreClosed,
     StoreDamaged,
     UnknownRecord,
@@ -20,6 +22,7 @@ from fieldstore.errors import (
     WriterBusy,
     WrongEmbedder,
 )
+from fieldstore.past import View
 from fieldstore.records import Carrier, Entry, Hit, Receipt, Record, Residual
 from fieldstore.store import FieldStore
 
@@ -37,6 +40,7 @@ __all__ = [
     "LeftoversFound",
     "NotAStore",
     "Ranking",
+    "ReadOnlyStore",
     "Receipt",
     "Record",
     "Residual",
@@ -44,8 +48,10 @@ __all__ = [
     "StoreDamaged",
     "UnknownRecord",
     "UnsupportedFormat",
+    "View",
     "WriteFailed",
     "WriterBusy",
     "WrongEmbedder",
     "verify_certificate",
+    "verify_checkpoint",
 ]

@@ -5,9 +5,11 @@
 
 import math
 import os
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ _LONGEST_ID = 1024  # bytes
 _HEAVIEST = 10**9  # copies
 _DOTS = 4  # of a filter key: 2**4 ways to read it, all looked for in every record
 _LONGEST_WAIT = 10**9  # seconds
+_ELEMENT = re.compile("[0-9a-f]{32}")
 
 
 class Batch(NamedTuple):
@@ -164,6 +167,25 @@ def selection(
     return None, Filter(where)
 
 
+def seconds(name: str, time: datetime) -> float:
+    """A time as seconds since 1970; ValueError for one without a time zone, which would mean another one elsewhere."""
+    if not isinstance(time, datetime):
+        raise TypeError(f"{name} must be a datetime, not {time!r}; nothing was done")
+    if time.tzinfo is None:
+        raise ValueError(f"{name} needs a time zone, such as datetime(..., tzinfo=UTC), unlike {time!r}")
+    return time.timestamp()
+
+
+def elements(given: Sequence[str]) -> list[str]:
+    """Names of points, as `erasures` lists them."""
+    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
+        raise TypeError(f"a list of erasures has a string of 32 hex digits each, unlike {given!r}; nothing was erased")
+    for element in given:
+        if not isinstance(element, str) or not _ELEMENT.fullmatch(element):
+            raise ValueError(f"an erasure is named by 32 hex digits, unlike {element!r}; nothing was erased")
+    return list(given)
+
+
 def check_words(*words: str | None, what: str = "reason and actor") -> None:
     """What is given, and not None, is a string."""
     for word in words:
@@ -194,7 +216,7 @@ def check_limit(limit: int | None) -> None:
 def check_position(after: int) -> None:
     """A position of the ledger, or -1 for before the first."""
     if isinstance(after, bool) or not isinstance(after, int) or not -1 <= after < 2**62:
-        raise ValueError(f"after must be a position of the ledger, from -1 on, not {after!r}")
+        raise ValueError(f"a position of the ledger is a whole number from -1 on, not {after!r}")
 
 
 def check_search(

@@ -5,58 +5,111 @@
 """The checks behind `FieldStore.verify`."""
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from fieldstore import ledger
 from fieldstore.certificate import Certificate, verify_certificate
+from fieldstore.checkpoint import Checkpoint, origin_of
 from fieldstore.errors import FieldStoreError
-from fieldstore.ledger import Fold, Frontier, Kind, Leaf
+from fieldstore.ledger import NOTHING, Fold, Kind, Leaf
+from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
+from fieldstore.storage.database import Database
 from fieldstore.storage.folder import Folder
 
+_AT_ONCE = 4096  # points
+Progress = Callable[[int, int], None]
 
-def differences(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa: float) -> list[str]:
-    """What is wrong with a store. weights, kappa: as the engine in memory has them."""
+
+def differences(
+    folder: Folder,
+    weights: np.ndarray[Any, np.dtype[np.float64]],
+    kappa: float,
+    kept: Checkpoint | None = None,
+    public_key: str | bytes | None = None,
+    progress: Progress | None = None,
+) -> list[str]:
+    """What is wrong with a store. weights, kappa: as the engine in memory has them. kept: what the ledger once was.
+
+    public_key: of whoever must have signed the certificates; None = it is not asked.
+    progress: called with how many entries and points are done, and how many there are.
+    """
     found: list[str] = []
-    try:
-        found += _found(folder, weights, kappa)
-    except (FieldStoreError, ValueError, TypeError, AttributeError, KeyError) as error:
-        found.append(f"the database holds something that cannot be read, and the check ended there: {error!r}")
-    return found
+    steps = _found(folder, weights, kappa, kept, public_key)
+    done, total = 0, folder.database.rows_to_check()
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration:
+            return found
+        except (FieldStoreError, ValueError, TypeError, AttributeError, KeyError) as error:
+            return [*found, f"the database holds something that cannot be read, and the check ended there: {error!r}"]
+        if isinstance(step, str):
+            found.append(step)
+        elif progress is not None:
+            done += step
+            progress(done, total)
 
 
-def _found(folder: Folder, weights: np.ndarray[Any, np.dtype[np.float64]], kappa: float) -> Iterator[str]:
+def _found(
+    folder: Folder,
+    weights: np.ndarray[Any, np.dtype[np.float64]],
+    kappa: float,
+    kept: Checkpoint | None,
+    public_key: str | bytes | None,
+) -> Iterator[str | int]:
+    """Differences; and in between, how many more entries or points have been looked at."""
     database = folder.database
     yield from (f"database: {problem}" for problem in database.damage())
     fold = Fold()
     commitments: dict[bytes, bytes] = {}  # the newest by element
     notes: dict[int, tuple[int | None, Leaf]] = {}  # the entries that have one, and their points
     frontier = Frontier()
-    for point, data in database.entries():
-        frontier.append(data)
-        try:
-            leaf = Leaf.decode(data)
-        except ValueError as error:
-            yield f"entry {fold.size}: {error}"
-            return
-        yield from fold.take(leaf)
-        if leaf.kind in (Kind.ADD, Kind.UPDATE):
-            commitments[leaf.element] = leaf.commitment
-        if any(leaf.note):
-            notes[leaf.seq] = point, leaf
-        known = fold.sums.get(leaf.element)
-        if point != (known.point if known else None):
-            yield f"entry {leaf.seq} is filed under point {point}"
+    certificates = database.certificates()
+    asked = {kept.size if kept else 0, *filter(None, map(_size_of, certificates))}
+    roots = {0: frontier.root()}  # of the ledger when it had so many entries
+    for some in database.all_entries():
+        for point, data in some:
+            frontier.append(data)
+            if frontier.size in asked:
+                roots[frontier.size] = frontier.root()
+            try:
+                leaf = Leaf.decode(data)
+            except ValueError as error:
+                yield f"entry {fold.size}: {error}"
+                return
+            yield from fold.take(leaf)
+            if leaf.kind in (Kind.ADD, Kind.UPDATE):
+                commitments[leaf.element] = leaf.commitment
+            if leaf.note != NOTHING:
+                notes[leaf.seq] = point, leaf
+            known = fold.sums.get(leaf.element)
+            if point != (known.point if known else None):
+                yield f"entry {leaf.seq} is filed under point {point}"
+        yield len(some)
+    if kept is not None:
+        yield from _since(kept, database.facts()["uuid"], frontier.size, roots)
     yield from _facts(database.facts(), fold, frontier, kappa)
-    yield from _sums(dict(database.sums()), fold, weights)
+    yield from _sums(database, fold, weights)
     yield from _notes(folder, fold, notes)
-    yield from _certificates(folder, fold)
+    yield from _certificates(folder, fold, certificates, roots, public_key)
     yield from _contents(folder, fold, commitments)
     wrong = folder.database.filter_values.wrong()
     yield from (f"point {point}: what is kept for a filter key is not what its metadata says" for point in wrong)
+
+
+def _since(kept: Checkpoint, uuid: str, size: int, roots: dict[int, bytes]) -> Iterator[str]:
+    """Whether the ledger only grew since. roots: what it was then, by number of entries."""
+    if kept.origin != origin_of(uuid):
+        yield f"the checkpoint is of '{kept.origin}', this store's are of '{origin_of(uuid)}'"
+    elif size < kept.size:
+        yield f"the checkpoint saw {kept.size} entries, the ledger has {size}: its tail was cut off"
+    elif roots[kept.size] != kept.root:
+        yield f"the first {kept.size} entries are not those the checkpoint saw: history was rewritten since"
 
 
 def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float) -> Iterator[str]:
@@ -71,17 +124,25 @@ def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float) 
         yield f"kappa is {fold.kappa / MILLIONTHS} by the ledger, the field uses {kappa}"
 
 
-def _sums(stored: dict[bytes, ledger.Sum], fold: Fold, weights: np.ndarray[Any, np.dtype[np.float64]]) -> Iterator[str]:
-    for element, known in fold.sums.items():
-        if stored.pop(element, None) != known:
-            yield f"point {known.point} stands at {known.weight} millionths by the ledger; the stored sum differs"
-        in_field = weights[known.point] if known.point < len(weights) else None
-        if in_field != known.weight / MILLIONTHS:
-            yield f"point {known.point} weighs {known.weight / MILLIONTHS} by the ledger and {in_field} in the field"
-    for element in stored:
-        yield f"a sum is stored for {element.hex()}, which the ledger does not know"
-    if len(weights) > len(fold.sums):
-        yield f"the field has {len(weights)} points, the ledger {len(fold.sums)}"
+def _sums(database: Database, fold: Fold, weights: np.ndarray[Any, np.dtype[np.float64]]) -> Iterator[str]:
+    right: set[bytes] = set()
+    for some in database.all_sums():
+        for element, *stored in some:
+            known = fold.sums.get(element)
+            if known is None:
+                yield f"a sum is stored for {element.hex()}, which the ledger does not know"
+            elif stored == [known.point, known.weight, known.seq, known.kind, known.last]:
+                right.add(element)
+    for element in fold.sums.keys() - right:
+        known = fold.sums[element]
+        yield f"point {known.point} stands at {known.weight} millionths by the ledger; the stored sum differs"
+    summed = np.fromiter((known.weight for known in fold.sums.values()), np.float64, len(fold.sums)) / MILLIONTHS
+    both = min(len(summed), len(weights))
+    for point in [*np.flatnonzero(summed[:both] != weights[:both]).tolist(), *range(both, len(summed))]:
+        in_field = weights[point] if point < both else None
+        yield f"point {point} weighs {summed[point]} by the ledger and {in_field} in the field"
+    if len(weights) > len(summed):
+        yield f"the field has {len(weights)} points, the ledger {len(summed)}"
 
 
 def _notes(folder: Folder, fold: Fold, notes: dict[int, tuple[int | None, Leaf]]) -> Iterator[str]:
@@ -96,23 +157,38 @@ def _notes(folder: Folder, fold: Fold, notes: dict[int, tuple[int | None, Leaf]]
             yield f"actor and reason of entry {seq} are not those the ledger committed to"
 
 
-def _certificates(folder: Folder, fold: Fold) -> Iterator[str]:
+def _size_of(certificate: str) -> int | None:
+    """How many entries the ledger of a certificate had; None where it does not say."""
+    try:
+        size = Certificate.from_json(certificate).body["tree"]["size"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return size if isinstance(size, int) else None
+
+
+def _certificates(
+    folder: Folder, fold: Fold, certificates: list[str], roots: dict[int, bytes], public_key: str | bytes | None
+) -> Iterator[str]:
     """Every finished erase must have its certificate, every certificate must hold and be about this ledger."""
-    database = folder.database
-    pending = {seq for _, seq in database.erasing()}
+    pending = {seq for _, seq in folder.database.erasing()}
     certified: set[int] = set()
-    for number, body in enumerate(database.certificates()):
-        wrong = verify_certificate(body)
-        yield from (f"certificate {number}: {difference}" for difference in wrong)
+    for number, text in enumerate(certificates):
+        wrong = verify_certificate(text, public_key)
         if not wrong:
-            erased = Certificate.from_json(body).body["erased"]
-            certified |= {one["seq"] for one in erased if database.leaf(one["seq"]).encode().hex() == one["leaf"]}
+            body = Certificate.from_json(text).body
+            tree = body["tree"]
+            if body["store"] != folder.database.facts()["uuid"] or roots.get(tree["size"], b"").hex() != tree["root"]:
+                wrong = ["it is about another ledger"]
+            else:
+                certified |= {one["seq"] for one in body["erased"]}
+        yield from (f"certificate {number}: {difference}" for difference in wrong)
     for known in fold.sums.values():
         if known.kind is Kind.ERASE and known.seq not in certified | pending:
             yield f"point {known.point} was erased, but no certificate says so"
 
 
-def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> Iterator[str]:
+def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> Iterator[str | int]:
+    """Every point that was not erased must hold what was committed to: its text, metadata, id, and vector."""
     database = folder.database
     dim = database.facts()["dim"]
     if dim is None:
@@ -120,23 +196,27 @@ def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> It
     rows = folder.vectors(dim).rows(len(fold.sums))
     pending = dict(database.erasing())
     live: dict[str, int] = {}
-    for element, known in fold.sums.items():
-        content = database.content(known.point)
-        name = f"point {known.point}"
-        if known.kind is Kind.ERASE:
-            if known.point in pending:
-                yield f"{name} is being erased and not certified yet; call finish_erase()"
-            elif content is not None or rows[known.point].any():
-                yield f"{name} was erased, but its {'record' if content is not None else 'vector'} is still there"
-            continue
-        if content is None:
-            yield f"{name} has no record, though it was never erased"
-            continue
-        found = content.commitment(rows[known.point].astype("<f4").tobytes())
-        if not hmac.compare_digest(found, commitments[element]):
-            yield f"{name} (record '{content.id}') is not what the ledger committed to: content or vector was changed"
-        if known.weight and live.setdefault(content.id, known.point) != known.point:
-            yield f"record '{content.id}' is live twice, as points {live[content.id]} and {known.point}"
+    standing = iter(fold.sums.items())
+    while some := list(islice(standing, _AT_ONCE)):
+        contents = database.contents_between(some[0][1].point, some[-1][1].point)
+        for element, known in some:
+            content, name = contents.get(known.point), f"point {known.point}"
+            if known.kind is Kind.ERASE:
+                if known.point in pending:
+                    yield f"{name} is being erased and not certified yet; call finish_erase()"
+                elif content is not None or rows[known.point].any():
+                    yield f"{name} was erased, but its {'record' if content is not None else 'vector'} is still there"
+            elif content is None:
+                yield f"{name} has no record, though it was never erased"
+            else:
+                if not hmac.compare_digest(content.commitment(rows[known.point].tobytes()), commitments[element]):
+                    yield (
+                        f"{name} (record '{content.id}') is not what the ledger committed to: content or vector was "
+                        "changed"
+                    )
+                if known.weight and live.setdefault(content.id, known.point) != known.point:
+                    yield f"record '{content.id}' is live twice, as points {live[content.id]} and {known.point}"
+        yield len(some)
     yield from (
         f"point {point} has a record, but the ledger never added it" for point in database.strays(len(fold.sums))
     )

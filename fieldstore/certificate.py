@@ -9,9 +9,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from fieldstore.ledger import Kind, Leaf, included
+from fieldstore.ledger import Kind, Leaf
+from fieldstore.merkle import consistent, included
+from fieldstore.signing import fits, public_bytes, signature
 
-FORMAT = "fieldstore/erasure/1"
+FORMAT = "fieldstore/erasure/2"
 NOT_COVERED = (
     "backups and copies made outside the store",
     "blocks that the file system or the device keeps after an overwrite (snapshots, journals, SSD wear levelling)",
@@ -57,22 +59,16 @@ def signed(body: dict[str, Any], key: bytes | None) -> Certificate:
     body = {**body, "format": FORMAT, "does_not_cover": list(NOT_COVERED), "signature": None}
     if key is None:
         return Certificate(body)
-    private = _private_key(key)
-    public: bytes = private.public_key().public_bytes_raw()
-    value: bytes = private.sign(_canonical(body).encode())
+    public, value = signature(key, _canonical(body).encode())
     return Certificate({**body, "signature": {"public_key": public.hex(), "value": value.hex()}})
-
-
-def check_key(key: bytes) -> None:
-    """ValueError unless these PEM bytes hold an Ed25519 private key; ImportError without `cryptography`."""
-    _private_key(key)
 
 
 def verify_certificate(certificate: Certificate | str, public_key: str | bytes | None = None) -> list[str]:
     """Everything wrong with a certificate, in plain words; [] = it holds. Needs no store and no network.
 
-    Checks that each erase entry is in the ledger of the stated root (RFC 9162 audit paths), that it erases the point it
-    names, that the method left nothing behind, and the Ed25519 signature. public_key: PEM of the key that must have
+    Checks that each erase entry is in the ledger of the stated root (RFC 9162 audit paths), that this ledger only added
+    to the one before the erase (its consistency proof), that each entry erases the point it names, that the method left
+    nothing behind, and the Ed25519 signature. public_key: PEM of the key that must have
     signed; without it a signature is checked against the key named in the certificate itself, and an unsigned
     certificate passes (see `Certificate.signed`). Checking a signature needs the extra `audit`.
     """
@@ -96,12 +92,18 @@ def _wrong_statements(body: dict[str, Any]) -> list[str]:
         wrong.append("it names no erased point")
     if len({erased["element"] for erased in body["erased"]}) < len(body["erased"]):
         wrong.append("it names a point twice")
+    before = body["tree"]["before"]
+    steps = [bytes.fromhex(step) for step in body["tree"]["consistency"]]
+    if not consistent(before["size"], bytes.fromhex(before["root"]), size, root, steps):
+        wrong.append(f"the ledger of root {body['tree']['root']} does not continue the one before the erase")
     for erased in body["erased"]:
         data = bytes.fromhex(erased["leaf"])
         leaf = Leaf.decode(data)
         name = f"entry {erased['seq']}"
         if leaf.seq != erased["seq"] or leaf.kind is not Kind.ERASE or leaf.element.hex() != erased["element"]:
             wrong.append(f"{name} does not erase the point {erased['element']}")
+        if leaf.seq < before["size"]:
+            wrong.append(f"{name} was in the ledger before the erase")
         if not included(data, leaf.seq, size, [bytes.fromhex(step) for step in erased["proof"]], root):
             wrong.append(f"{name} is not in the ledger of root {body['tree']['root']}")
     if body["scan"]["leftovers"] != 0:
@@ -117,41 +119,16 @@ def _wrong_statements(body: dict[str, Any]) -> list[str]:
 def _wrong_signature(body: dict[str, Any], public_key: str | bytes | None) -> list[str]:
     if body["signature"] is None:
         return [] if public_key is None else ["it is not signed"]
+    key, value = (bytes.fromhex(body["signature"][name]) for name in ("public_key", "value"))
     try:
-        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+        if public_key is not None and public_bytes(public_key) != key:
+            return ["it was signed with another key"]
+        whole = fits(key, value, _canonical({**body, "signature": None}).encode())
+    except ValueError as error:
+        return [str(error)]
     except ImportError:
         return ["the signature was not checked: install fieldstore[audit]"]
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(body["signature"]["public_key"]))
-    if public_key is not None:
-        try:
-            expected = load_pem_public_key(public_key.encode() if isinstance(public_key, str) else public_key)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            return ["the public key given is no PEM of a public key, so the signature was not checked"]
-        if expected != key:
-            return ["it was signed with another key"]
-    try:
-        key.verify(bytes.fromhex(body["signature"]["value"]), _canonical({**body, "signature": None}).encode())
-    except InvalidSignature:
-        return ["its signature does not fit what it says"]
-    return []
-
-
-def _private_key(key: bytes) -> Any:
-    try:
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    except ImportError:
-        raise ImportError("signing needs `cryptography`: install fieldstore[audit], or open without a key") from None
-    try:
-        private = load_pem_private_key(key, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it is protected by a password
-        raise ValueError(f"no PEM of an unprotected private key ({error})") from None
-    if not isinstance(private, Ed25519PrivateKey):
-        raise ValueError(f"it must be Ed25519, not {type(private).__name__}")
-    return private
+    return [] if whole else ["its signature does not fit what it says"]
 
 
 def _canonical(body: dict[str, Any]) -> str:

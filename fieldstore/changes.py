@@ -220,13 +220,19 @@ def invert(mirror: Mirror, kind: Kind, ids: list[str] | None, condition: Filter 
     return _changed(draft, changed, same, unknown)
 
 
-def begin_erase(mirror: Mirror, ids: list[str] | None, condition: Filter | None, words: Words) -> None:
+def begin_erase(
+    mirror: Mirror, ids: list[str] | None, condition: Filter | None, before: int | None, words: Words
+) -> None:
     """Take every version of the records out of the field, and note the intent to destroy their content.
 
+    By ids, or all that match, or, before a time in seconds since 1970, all that were forgotten by then.
     Inside `mirror.writing`, which the rest of the erase needs too. Raises UnknownRecord for an id that has no version.
     """
     database = mirror.folder.database
-    if ids is None:
+    if before is not None:
+        past = database.entries_before(before)
+        ids = [known.id for known in mirror.forgotten(None) if known.sum.seq < past]
+    elif ids is None:
         live = [known.id for known in database.at(mirror.live_points(condition))]
         ids = [*live, *(known.id for known in mirror.forgotten(condition))]
     versions = [version for id in ids for version in database.versions(id)]
@@ -239,6 +245,18 @@ def begin_erase(mirror: Mirror, ids: list[str] | None, condition: Filter | None,
         raise UnknownRecord(
             f"no {name} in {mirror.name}; nothing was erased. store.ids() and ids(forgotten=True) list them"
         )
+    _begin(mirror, versions, words)
+
+
+def begin_erasing_again(mirror: Mirror, elements: list[str], words: Words) -> bool:
+    """As `begin_erase`, for points by their names in another copy's ledger; whether any of them is here."""
+    versions = mirror.folder.database.named(elements)
+    if versions:
+        _begin(mirror, versions, words)
+    return bool(versions)
+
+
+def _begin(mirror: Mirror, versions: list[Version], words: Words) -> None:
     erasure.check_words(mirror.folder, [version.sum.point for version in versions], words)
     draft = mirror.draft(*words)
     entries = [(v.sum.point, draft.invert(Kind.ERASE, v.element, v.sum)) for v in versions]

@@ -1,5 +1,6 @@
 # The command line: an edge. It says what a store holds, proves it, and forgets; it never embeds.
 #
+# Rule: what only reads opens the store to be read, and changes nothing.
 # Rule: results go to standard output, one line each; errors to standard error, with exit status 1.
 """The command `fieldstore`."""
 
@@ -16,6 +17,8 @@ from fieldstore.errors import FieldStoreError
 from fieldstore.records import Entry, Receipt
 from fieldstore.store import FieldStore
 
+_WRITING = ("forget", "restore", "erase", "erase-again")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, or 1 for an error or a difference found."""
@@ -27,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if asked.command == "check":
             return _check(Path(asked.certificate).read_text(), _read(asked.public_key))
-        with FieldStore(asked.store, signing_key=getattr(asked, "signing_key", None), create=False) as store:
+        key, read_only = getattr(asked, "signing_key", None), asked.command not in _WRITING
+        with FieldStore(asked.store, signing_key=key, create=False, read_only=read_only) as store:
             return _with_store(store, asked)
     except (FieldStoreError, ValueError, OSError) as error:
         print(f"fieldstore: {error}", file=sys.stderr)
@@ -36,7 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
     if asked.command == "verify":
-        return _report(store.verify())
+        return _report(store.verify(against=_read(asked.against), public_key=_read(asked.public_key)))
+    if asked.command == "checkpoint":
+        print(store.checkpoint(), end="")
+        if asked.signing_key is None:
+            print("fieldstore: it is not signed; --signing-key signs it", file=sys.stderr)
+        return 0
     if asked.command == "stats":
         for name, value in store.stats().items():
             print(f"{name:>16}  {value}")
@@ -56,6 +65,13 @@ def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
         return _done(store.forget(asked.ids, reason=asked.reason, actor=asked.actor))
     elif asked.command == "restore":
         return _done(store.restore(asked.ids, reason=asked.reason, actor=asked.actor))
+    elif asked.command == "erasures":
+        for element in store.erasures():
+            print(element)
+    elif asked.command == "erase-again":
+        erasures = Path(asked.erasures).read_text().split()
+        certificate = store.erase_again(erasures, reason=asked.reason, actor=asked.actor)
+        print("nothing of it is here" if certificate is None else certificate.to_json())
     else:
         print(store.erase(asked.ids, reason=asked.reason, actor=asked.actor).to_json())
     return 0
@@ -68,8 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check an erasure certificate, offline")
     check.add_argument("certificate", help="its JSON file")
     check.add_argument("--public-key", help="PEM file of the key that must have signed it")
-    for name, help in (("verify", "compare everything with the ledger"), ("stats", "numbers about the store")):
-        commands.add_parser(name, help=help).add_argument("store")
+    commands.add_parser("stats", help="numbers about the store").add_argument("store")
+    verify = commands.add_parser("verify", help="compare everything with the ledger")
+    verify.add_argument("store")
+    verify.add_argument("--against", metavar="FILE", help="a checkpoint kept from earlier: has history been rewritten?")
+    verify.add_argument("--public-key", help="PEM file of the key that must have signed it, and every certificate")
+    checkpoint = commands.add_parser("checkpoint", help="print the ledger's size and root, to be kept elsewhere")
+    checkpoint.add_argument("store")
+    checkpoint.add_argument("--signing-key", help="PEM file of an Ed25519 private key, outside the store")
+    erasures = commands.add_parser("erasures", help="what was erased, by names that tell nothing: to keep with backups")
+    erasures.add_argument("store")
     ids = commands.add_parser("ids", help="ids of the live records")
     ids.add_argument("store")
     ids.add_argument("--forgotten", action="store_true", help="of the forgotten ones instead")
@@ -83,13 +107,17 @@ def _parser() -> argparse.ArgumentParser:
         ("forget", "take records out of every answer"),
         ("restore", "bring forgotten records back"),
         ("erase", "destroy records for good; prints the certificate"),
+        ("erase-again", "erase from a backup that was brought back what had been erased since"),
     ):
         verb = commands.add_parser(name, help=help)
         verb.add_argument("store")
-        verb.add_argument("ids", nargs="+")
+        if name == "erase-again":
+            verb.add_argument("erasures", help="file with the `erasures` of the store that the backup is of")
+        else:
+            verb.add_argument("ids", nargs="+")
         verb.add_argument("--reason")
         verb.add_argument("--actor")
-        if name == "erase":
+        if name in ("erase", "erase-again"):
             verb.add_argument("--signing-key", help="PEM file of an Ed25519 private key, outside the store")
     return parser
 

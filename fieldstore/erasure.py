@@ -16,7 +16,7 @@ import numpy as np
 
 from fieldstore.certificate import Certificate, signed
 from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed
-from fieldstore.ledger import Tree
+from fieldstore.merkle import Tree
 from fieldstore.storage.folder import DATABASE, Folder
 from fieldstore.storage.leftovers import Search, holders
 
@@ -57,11 +57,16 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
             "records are out of every answer. Remove what holds them, and call finish_erase()"
         )
     leaves = [leaf for _, leaf in database.entries()]
-    tree = Tree(leaves)
+    tree, first = Tree(leaves), min(seq for _, seq in begun)
     body: dict[str, Any] = {
         "store": database.facts()["uuid"],
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tree": {"size": tree.size, "root": tree.root().hex()},
+        "tree": {
+            "size": tree.size,
+            "root": tree.root().hex(),
+            "before": {"size": first, "root": tree.root(first).hex()},
+            "consistency": [step.hex() for step in tree.consistency(first)],
+        },
         "erased": [
             {
                 "seq": seq,

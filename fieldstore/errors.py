@@ -5,6 +5,7 @@
 # │   └── UnsupportedFormat    a store written by a newer fieldstore
 # ├── WrongEmbedder        the store was built with another embedding model
 # ├── UnknownRecord        a record that must be live is not (also a KeyError)
+# ├── ReadOnlyStore        the store was opened to be read, and a writing verb was called
 # ├── WriterBusy           another writer held the lock for too long (also a TimeoutError)
 # ├── WriteFailed          the disk refused (full, broken); the store is as it was
 # ├── StoreClosed          the store was closed, or closed itself after a failed write
@@ -38,6 +39,10 @@ class UnknownRecord(FieldStoreError, KeyError):
 
     def __str__(self) -> str:  # KeyError would show the repr of the message
         return Exception.__str__(self)
+
+
+class ReadOnlyStore(FieldStoreError):
+    """A writing verb of a store that was opened with read_only=True; nothing was changed."""
 
 
 class WriterBusy(FieldStoreError, TimeoutError):

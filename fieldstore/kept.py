@@ -11,7 +11,7 @@ from typing import Any
 
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA
 from fieldstore.engine.field import Field
-from fieldstore.errors import WriteFailed, WriterBusy
+from fieldstore.errors import ReadOnlyStore, WriteFailed, WriterBusy
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.folder import Folder
 from fieldstore.storage.index_file import Arrays, Stamp
@@ -51,7 +51,10 @@ class KeptField:
             return None
         saved = index.load()
         if saved is None:
-            with suppress(WriterBusy, WriteFailed), self._folder.writing():  # it may have been being saved just then
+            with (
+                suppress(ReadOnlyStore, WriterBusy, WriteFailed),
+                self._folder.writing(),
+            ):  # it may have been being saved just then
                 saved = index.load()
         return saved
 

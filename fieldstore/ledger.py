@@ -1,11 +1,10 @@
-# The rules of the ledger: what an entry is, what it may say, how entries sum up, how they are hashed.
+# The rules of the ledger: what an entry is, what it may say, how entries sum up, what they commit to.
 #
-# In:   numbers and bytes. Out: entries, sums, hashes. No I/O.
+# In:   numbers and bytes. Out: entries, sums, commitments. No I/O.
 # Rule: an entry holds no content: no text, no vector, no metadata, no id; only numbers and salted commitments.
 # Rule: the leaf's layout is frozen; a change of it is a new version byte beside this one.
 """The ledger: signed weights in whole millionths, in an append-only, content-free, hashed list."""
 
-import hashlib
 import hmac
 import os
 import struct
@@ -14,11 +13,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from fieldstore.merkle import Frontier
+
 # version u8 | seq u64 | kind u8 | element 16 bytes | ref u64 | weight i64 millionths | time u64 seconds
 # | commitment 32 bytes | note 32 bytes; big-endian, no padding.
 _LEAF = struct.Struct(">BQB16sQqQ32s32s")
 _LEAF_VERSION = 1
-_NOTHING = bytes(32)
+NOTHING = bytes(32)
 NO_ELEMENT = bytes(16)
 
 
@@ -44,8 +45,8 @@ class Leaf(NamedTuple):
     ref: int
     weight: int
     time: int
-    commitment: bytes = _NOTHING
-    note: bytes = _NOTHING
+    commitment: bytes = NOTHING
+    note: bytes = NOTHING
 
     def encode(self) -> bytes:
         """The leaf's 114 bytes."""
@@ -176,7 +177,7 @@ class Draft:
     actor, reason: who and why, for every entry of the draft.
     """
 
-    def __init__(self, frontier: "Frontier", time: int, actor: str | None, reason: str | None) -> None:
+    def __init__(self, frontier: Frontier, time: int, actor: str | None, reason: str | None) -> None:
         self.frontier = Frontier(frontier.size, frontier.to_bytes())
         self.time = time
         self.leaves: list[Leaf] = []
@@ -192,7 +193,7 @@ class Draft:
         self.sums[element] = Sum(point, weight, seq, Kind.ADD, weight)
         return element
 
-    def answer(self, kind: Kind, element: bytes, known: Sum, weight: int, commitment: bytes = _NOTHING) -> int:
+    def answer(self, kind: Kind, element: bytes, known: Sum, weight: int, commitment: bytes = NOTHING) -> int:
         """An entry about a point that stands as known, weight millionths; returns its position."""
         known = self.sums.get(element, known)
         seq = self._append(kind, element, known.seq, weight, commitment)
@@ -206,11 +207,11 @@ class Draft:
 
     def calibrate(self, kappa: int, measured: int) -> int:
         """kappa in millionths from now on, measured from so many live points; 0 = given by hand."""
-        return self._append(Kind.CALIBRATE, NO_ELEMENT, measured, kappa, _NOTHING)
+        return self._append(Kind.CALIBRATE, NO_ELEMENT, measured, kappa, NOTHING)
 
     def _append(self, kind: Kind, element: bytes, ref: int, weight: int, commitment: bytes) -> int:
         seq = self.frontier.size
-        said = _NOTHING
+        said = NOTHING
         if self._said != (None, None):
             salt = new_salt()
             said = note(salt, *self._said)
@@ -221,95 +222,3 @@ class Draft:
         self.encoded.append(data)
         self.frontier.append(data)
         return seq
-
-
-# -- the Merkle tree (RFC 9162, 2.1) -----------------------------------------------------------------------------------
-
-
-def _leaf_hash(leaf: bytes) -> bytes:
-    return hashlib.sha256(b"\x00" + leaf).digest()
-
-
-def _node_hash(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
-
-
-class Frontier:
-    """The right edge of the tree over the leaves so far: at most 64 hashes, enough to append and to give the root.
-
-    Holds the roots of the perfect subtrees of the binary digits of `size`, largest first.
-    """
-
-    def __init__(self, size: int = 0, hashes: bytes = b"") -> None:
-        self.size = size
-        self._hashes = [hashes[i : i + 32] for i in range(0, len(hashes), 32)]
-
-    def append(self, leaf: bytes) -> None:
-        """Add the encoded leaf."""
-        new = _leaf_hash(leaf)
-        for _ in range((self.size ^ (self.size + 1)).bit_length() - 1):  # as many merges as size has trailing ones
-            new = _node_hash(self._hashes.pop(), new)
-        self._hashes.append(new)
-        self.size += 1
-
-    def root(self) -> bytes:
-        """The tree head over all leaves; of none, the hash of nothing."""
-        if not self._hashes:
-            return hashlib.sha256(b"").digest()
-        root = self._hashes[-1]
-        for left in reversed(self._hashes[:-1]):
-            root = _node_hash(left, root)
-        return root
-
-    def to_bytes(self) -> bytes:
-        """The hashes, to be given back with the size."""
-        return b"".join(self._hashes)
-
-
-class Tree:
-    """The whole tree over encoded leaves, for proofs; the frontier is enough for everything else."""
-
-    def __init__(self, leaves: Iterable[bytes]) -> None:
-        self._levels = [[_leaf_hash(leaf) for leaf in leaves]]
-        while len(level := self._levels[-1]) > 1:
-            odd = level[-1:] if len(level) % 2 else []  # the last of an odd level moves up as it is
-            self._levels.append([_node_hash(*level[i : i + 2]) for i in range(0, len(level) - 1, 2)] + odd)
-
-    @property
-    def size(self) -> int:
-        """Number of leaves."""
-        return len(self._levels[0])
-
-    def root(self) -> bytes:
-        """The tree head; of no leaves, the hash of nothing."""
-        return self._levels[-1][0] if self.size else hashlib.sha256(b"").digest()
-
-    def proof(self, index: int) -> list[bytes]:
-        """The audit path of one leaf (RFC 9162, 2.1.3.1), nearest sibling first."""
-        path = []
-        for level in self._levels[:-1]:
-            if index ^ 1 < len(level):
-                path.append(level[index ^ 1])
-            index //= 2
-        return path
-
-
-def included(leaf: bytes, index: int, size: int, path: list[bytes], root: bytes) -> bool:
-    """Whether the audit path leads from the leaf to the root of a tree of this size (RFC 9162, 2.1.3.2)."""
-    if not 0 <= index < size:
-        return False
-    here, last = index, size - 1
-    found = _leaf_hash(leaf)
-    for step in path:
-        if last == 0:
-            return False
-        if here % 2 or here == last:
-            found = _node_hash(step, found)
-            while here % 2 == 0 and here:
-                here >>= 1
-                last >>= 1
-        else:
-            found = _node_hash(found, step)
-        here >>= 1
-        last >>= 1
-    return last == 0 and hmac.compare_digest(found, root)

@@ -24,7 +24,8 @@ from fieldstore.errors import FieldStoreError, ForkedStore, StoreClosed, Unknown
 from fieldstore.filters import Filter
 from fieldstore.following import Follower
 from fieldstore.kept import KeptField
-from fieldstore.ledger import Draft, Frontier, Kind
+from fieldstore.ledger import Draft, Kind
+from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
@@ -179,7 +180,7 @@ class Mirror:
     def _keep_at_last(self) -> None:
         """Save what was learned, unless another process is writing just now or something is broken."""
         try:
-            if self._field is not None:
+            if self._field is not None and not self.folder.read_only:
                 with self.writing(timeout=0.0):
                     self.keep()
         except (FieldStoreError, OSError) as error:

@@ -1,4 +1,5 @@
-# The store: the verbs, and nothing but the verbs; it wires storage to the engine.
+# The store: the verbs, and nothing but the verbs; it wires storage to the engine. Those that prove something are in
+# `trail`.
 #
 # Rule: check, then write, then let memory follow what was written, so that a refused call changes nothing.
 # Rule: every verb that writes is one transaction under the writer's lock, on top of what other processes wrote before.
@@ -6,39 +7,61 @@
 """`FieldStore`: records found by meaning, forgotten on request, with proof of both."""
 
 import logging
+import math
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial, wraps
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fieldstore import answers, arguments, audit, changes, erasure
-from fieldstore.certificate import Certificate, check_key
+from fieldstore import answers, arguments, changes, erasure
+from fieldstore.certificate import Certificate
 from fieldstore.engine.field import Field
 from fieldstore.engine.inputs import unit_rows
-from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
+from fieldstore.errors import ErasePending, LeftoversFound, ReadOnlyStore, WriteFailed, WriterBusy
 from fieldstore.filters import Filter
-from fieldstore.ledger import Kind, Leaf
+from fieldstore.ledger import Kind
 from fieldstore.mirror import Mirror
-from fieldstore.records import Entry, Hit, Receipt, Record, Residual
+from fieldstore.records import Hit, Receipt, Record, Residual
+from fieldstore.signing import check_key
 from fieldstore.storage.files import DISK, Files
 from fieldstore.storage.folder import Folder
+from fieldstore.storage.read_only import ReadOnlyFolder
+from fieldstore.trail import Trail
 
 _log = logging.getLogger("fieldstore")
 
 Where = Mapping[str, Any]
 Ids = str | Sequence[str]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class FieldStore:
+def _writes(verb: Callable[P, R]) -> Callable[P, R]:
+    """A verb that a store opened to be read refuses by its name, before it looks at anything."""
+
+    @wraps(verb)
+    def checked(*arguments: P.args, **options: P.kwargs) -> R:
+        store: Any = arguments[0]
+        if store._mirror.folder.read_only:
+            raise ReadOnlyStore(
+                f"{verb.__name__} writes, and {store} is open to be read only; nothing was changed. Open it without "
+                "read_only=True"
+            )
+        return verb(*arguments, **options)
+
+    return checked
+
+
+class FieldStore(Trail):
     """Records found by meaning, forgotten on request, with proof of both.
 
     path: the store's directory, created or opened; None = in memory. dim: dimensions of every vector; by default those
@@ -48,8 +71,10 @@ class FieldStore:
     record's source document, by default "source". filter_keys: metadata keys, or dotted paths, whose values
     are kept beside the points, so that a filter over them alone parses no metadata; once declared they stay, and
     opening with others adds those. signing_key: PEM file of an Ed25519 private key, outside the store, that signs
-    erasure certificates. timeout: seconds to wait for another writer, or for a reader that an erase has to wait for.
-    create: False = raise NotAStore where there is no store yet. files: the disk; another one only in tests.
+    erasure certificates and checkpoints. timeout: seconds to wait for another writer, or for a reader that an erase has
+    to wait for. create: False = raise NotAStore where there is no store yet. read_only: refuse every writing verb, and
+    create or change nothing in the directory, which may be one that cannot be written; an erase that was interrupted is
+    not finished then, but stays out of every answer. files: the disk; another one only in tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
     their next query. Raises NotAStore, UnsupportedFormat, WrongEmbedder, or ValueError for arguments that contradict
@@ -68,6 +93,7 @@ class FieldStore:
         signing_key: str | os.PathLike[str] | None = None,
         timeout: float = 10.0,
         create: bool = True,
+        read_only: bool = False,
         files: Files = DISK,
     ) -> None:
         arguments.check_store(dim, kappa, embedder, source_key, timeout)
@@ -83,7 +109,14 @@ class FieldStore:
             "embedder": embedder,
             "source_key": source_key or "source",
         }
-        self._mirror = Mirror(Folder(self.path, files, timeout, facts if create else None), str(self))
+        folder: Folder
+        if read_only:
+            if self.path is None:
+                raise ValueError("read_only needs the path of a store; one in memory would stay empty")
+            folder = ReadOnlyFolder(self.path, files, timeout)
+        else:
+            folder = Folder(self.path, files, timeout, facts if create else None)
+        self._mirror = Mirror(folder, str(self))
         try:
             self._mirror.agree(dim, kappa, embedder, source_key, filter_keys)
             self._recover()
@@ -147,6 +180,7 @@ class FieldStore:
 
     # -- adding --------------------------------------------------------------------------------------------------------
 
+    @_writes
     def add(
         self,
         vectors: ArrayLike,
@@ -173,6 +207,7 @@ class FieldStore:
         changes.add(self._mirror, batch, vectors, (reason, actor))
         return batch.ids
 
+    @_writes
     def update(
         self,
         ids: Ids,
@@ -200,6 +235,7 @@ class FieldStore:
         changed = changes.update(self._mirror, wanted, vectors, new_texts, new_metadatas, (reason, actor))
         return self._receipt("update", changed)
 
+    @_writes
     def reweight(self, ids: Ids, weight: float, *, reason: str | None = None, actor: str | None = None) -> Receipt:
         """Let live records count as so many copies, > 0: doubling raises a score by ln 2 / kappa.
 
@@ -210,6 +246,7 @@ class FieldStore:
         arguments.check_words(reason, actor)
         return self._receipt("reweight", changes.reweight(self._mirror, wanted, millionths, (reason, actor)))
 
+    @_writes
     def calibrate(self, kappa: float | None = None) -> float:
         """Measure kappa anew from all live points, or set it, and freeze it there; returns it.
 
@@ -359,6 +396,7 @@ class FieldStore:
 
     # -- forgetting ----------------------------------------------------------------------------------------------------
 
+    @_writes
     def forget(
         self,
         ids: Ids | None = None,
@@ -376,6 +414,7 @@ class FieldStore:
         arguments.check_words(reason, actor)
         return self._receipt("forget", changes.invert(self._mirror, Kind.FORGET, wanted, condition, (reason, actor)))
 
+    @_writes
     def restore(
         self,
         ids: Ids | None = None,
@@ -392,29 +431,56 @@ class FieldStore:
         arguments.check_words(reason, actor)
         return self._receipt("restore", changes.invert(self._mirror, Kind.RESTORE, wanted, condition, (reason, actor)))
 
+    @_writes
     def erase(
         self,
         ids: Ids | None = None,
         *,
         where: Where | None = None,
+        forgotten_before: datetime | None = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Certificate:
         """Forget records and destroy every version of their content and vectors for good; returns the certificate.
 
-        By ids, or every record, live or forgotten, whose newest version matches. Unknown ids are an error here, because
-        a certificate speaks of something. reason and actor are kept; the words of earlier entries about the records go
+        By ids, or every record, live or forgotten, whose newest version matches, or every one that was forgotten before
+        a time (aware of its time zone) and has not been restored since. Unknown ids are an error here, because a
+        certificate speaks of something. reason and actor are kept; the words of earlier entries about the records go
         too.
         Raises UnknownRecord, or ValueError when reason or actor quote the content: nothing is erased then. Raises
         ErasePending when a reader keeps old pages alive, LeftoversFound when a search of the files still finds bytes:
         then the records are gone from every answer, there is no certificate, and `finish_erase` tries again.
         """
-        wanted, condition = arguments.selection("erase", ids, where)
+        wanted, condition, before = None, None, None
+        if forgotten_before is None:
+            wanted, condition = arguments.selection("erase", ids, where)
+        elif ids is not None or where is not None:
+            raise ValueError("erase takes ids, where= or forgotten_before=, one of them; nothing was changed")
+        else:
+            before = math.ceil(arguments.seconds("forgotten_before", forgotten_before))
         arguments.check_words(reason, actor)
         with self._mirror.writing():
-            changes.begin_erase(self._mirror, wanted, condition, (reason, actor))
+            changes.begin_erase(self._mirror, wanted, condition, before, (reason, actor))
             return self._certified()
 
+    @_writes
+    def erase_again(
+        self, erasures: Sequence[str], *, reason: str | None = None, actor: str | None = None
+    ) -> Certificate | None:
+        """Erase from a backup that was brought back what had been erased since it was made.
+
+        erasures: the `erasures` of the store that the backup is of. Those that are unknown here, because they were
+        added after the backup, or erased here already, are passed over; None when none is left.
+        Raises as `erase` does.
+        """
+        elements = arguments.elements(erasures)
+        arguments.check_words(reason, actor)
+        with self._mirror.writing():
+            if not changes.begin_erasing_again(self._mirror, elements, (reason, actor)):
+                return None
+            return self._certified()
+
+    @_writes
     def finish_erase(self) -> Certificate | None:
         """Finish erases that were interrupted or blocked; None when there are none. Raises as `erase` does."""
         with self._mirror.writing() as database:
@@ -427,11 +493,6 @@ class FieldStore:
             return erasure.finish(mirror.folder, mirror.field.dim, self._key, timeout, self._needles)
         finally:
             mirror.unlearn(erased)
-
-    def certificates(self) -> list[Certificate]:
-        """The certificates of all erases, oldest first; they name no record."""
-        with self._mirror.reading():
-            return [Certificate.from_json(body) for body in self._mirror.folder.database.certificates()]
 
     def residual(self, ids: Ids, *, carriers: int = 10, where: Where | None = None) -> list[Residual]:
         """How much of each record's content the other live records still carry, before or after forgetting it.
@@ -446,40 +507,7 @@ class FieldStore:
             allowed = None if condition is None or self.dim is None else self._mirror.mask(condition).of
             return [answers.residual(self._mirror, id, carriers, allowed) for id in wanted]
 
-    # -- the audit trail -----------------------------------------------------------------------------------------------
-
-    def history(self, id: str) -> list[Entry]:
-        """Every ledger entry about a record, all its versions, oldest first; [] when it is unknown or erased."""
-        (wanted,) = arguments.checked_ids([id])
-        with self._mirror.reading() as database:
-            points = [version.sum.point for version in database.versions(wanted)]
-            lines = [(point, leaf) for point in points for leaf in database.chain(point)]
-            return [
-                answers.entry(self._mirror, point, leaf) for point, leaf in sorted(lines, key=lambda line: line[1].seq)
-            ]
-
-    def entries(self, after: int = -1, limit: int | None = None) -> Iterator[Entry]:
-        """The ledger, oldest first: at most limit entries behind position after."""
-        arguments.check_limit(limit)
-        arguments.check_position(after)
-        with self._mirror.reading() as database:
-            rows = list(database.entries(after + 1, -1 if limit is None else limit))
-            return iter([answers.entry(self._mirror, point, Leaf.decode(data)) for point, data in rows])
-
-    def verify(self) -> list[str]:
-        """Every difference between the ledger and the rest, in plain words; [] = all is well.
-
-        Recomputes the hash tree, the rules of every entry, the sums, the commitments to content and vectors, and the
-        field in memory, and lets SQLite check its file. Reads everything once.
-        """
-        mirror = self._mirror
-        with mirror.reading():
-            found = audit.differences(mirror.folder, mirror.weights, mirror.kappa)
-            astray = [] if mirror.dim is None else mirror.field.astray().tolist()
-            found += [f"point {point} weighs something and is in no cell, or the other way round" for point in astray]
-        with suppress(WriterBusy), mirror.writing(timeout=0.0):
-            found += audit.orphans(mirror.folder)
-        return found
+    # -- what it holds -------------------------------------------------------------------------------------------------
 
     def stats(self) -> dict[str, Any]:
         """Numbers about the store: records live and forgotten, points, entries, kappa, tau, dim, the ledger's root."""
@@ -520,7 +548,9 @@ class FieldStore:
     def _recover(self) -> None:
         """Finish interrupted erases and clear what a crashed add left, unless another process is writing just now."""
         mirror = self._mirror
-        if mirror.dim is None:
+        if mirror.folder.read_only and mirror.folder.database.erasing():
+            _log.warning("an interrupted erase is unfinished; opening %s for writing finishes it", self)
+        if mirror.dim is None or mirror.folder.read_only:
             return
         try:
             with mirror.writing(timeout=0.0) as database:

@@ -4,17 +4,20 @@ from tests.mutation import Mutant, unnoticed
 
 TESTS = [
     f"tests/test_{name}.py"
-    for name in [
-        "forgetting",
-        "store",
-        "erasing",
-        "processes",
-        "verify",
-        "faults",
-        "engine_sharing",
-        "filter_keys",
-        "many_queries",
-    ]
+    for name in (
+        *(
+            "forgetting",
+            "store",
+            "erasing",
+            "processes",
+            "verify",
+            "faults",
+            "engine_sharing",
+            "filter_keys",
+            "many_queries",
+        ),
+        *("checkpoint", "certificate", "merkle", "retention", "read_only", "past"),
+    )
 ]
 
 MUTANTS = [
@@ -148,7 +151,7 @@ MUTANTS = [
         "an erase does not look",
         "fieldstore/storage/folder.py",
         "        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles, "
-        "everywhere=_VECTORS)",
+        "everywhere=VECTORS)",
         "        return Search(3, 1, [])",
     ),
     Mutant(
@@ -172,8 +175,122 @@ MUTANTS = [
     Mutant(
         "verify believes whatever it finds",
         "fieldstore/audit.py",
-        "        found += _found(folder, weights, kappa)\n",
-        "        list(_found(folder, weights, kappa))\n",
+        "            found.append(step)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "verify does not compare the ledger with a checkpoint",
+        "fieldstore/audit.py",
+        "    elif roots[kept.size] != kept.root:\n",
+        "    elif False:\n",
+    ),
+    Mutant(
+        "verify takes a cut ledger for a short one",
+        "fieldstore/audit.py",
+        "    elif size < kept.size:\n",
+        "    elif size < kept.size and roots.setdefault(kept.size, kept.root) == b'':\n",
+    ),
+    Mutant(
+        "verify takes any signature under a checkpoint",
+        "fieldstore/checkpoint.py",
+        "return [] if fits(public, data[4:], whole) else",
+        "return [] if whole else",
+    ),
+    Mutant(
+        "verify takes a certificate of another ledger for its own",
+        "fieldstore/audit.py",
+        '                wrong = ["it is about another ledger"]\n',
+        "                pass\n",
+    ),
+    Mutant(
+        "verify takes a certificate of anybody",
+        "fieldstore/audit.py",
+        "verify_certificate(text, public_key)",
+        "verify_certificate(text)",
+    ),
+    Mutant(
+        "a certificate need not continue the ledger of before",
+        "fieldstore/certificate.py",
+        "    if not consistent(",
+        "    if not steps and not consistent(",
+    ),
+    Mutant(
+        "a consistency proof is not led to the old root",
+        "fieldstore/merkle.py",
+        "last == 0 and hmac.compare_digest(found_old, old) and",
+        "last == 0 and",
+    ),
+    Mutant(
+        "erasing by age takes what is a moment too young",
+        "fieldstore/changes.py",
+        "if known.sum.seq < past]",
+        "if known.sum.seq <= past]",
+    ),
+    Mutant(
+        "erasing again stops at the first version",
+        "fieldstore/changes.py",
+        "    versions = mirror.folder.database.named(elements)\n",
+        "    versions = mirror.folder.database.named(elements)[:1]\n",
+    ),
+    Mutant(
+        "an erasure is missing from the list for backups",
+        "fieldstore/storage/database.py",
+        'FROM sums WHERE kind = ? ORDER BY point", (int(Kind.ERASE),))\n        return [element',
+        'FROM sums WHERE kind = ? AND point != 5 ORDER BY point", (int(Kind.ERASE),))\n        return [element',
+    ),
+    Mutant(
+        "a reader without a log does not notice who forgets",
+        "fieldstore/storage/read_only.py",
+        "        if self._seen is not None and self._seen != _looks(self._place) and not self",
+        "        if False and not self",
+    ),
+    Mutant(
+        "a reader without a log answers out of two states",
+        "fieldstore/storage/read_only.py",
+        "        super().end_reading()\n        if self._seen is not None and",
+        "        super().end_reading()\n        if False and",
+    ),
+    Mutant(
+        "a store opened to be read takes verbs that write",
+        "fieldstore/store.py",
+        "        if store._mirror.folder.read_only:\n            raise",
+        "        if False:\n            raise",
+    ),
+    Mutant(
+        "a store opened to be read is opened like any other",
+        "fieldstore/store.py",
+        "        if read_only:\n            if self.path is None",
+        "        if False:\n            if self.path is None",
+    ),
+    Mutant(
+        "a view of the past shows what was erased",
+        "fieldstore/past.py",
+        "        gone = database.erased() + (",
+        "        gone = [] + (",
+    ),
+    Mutant(
+        "a view of the past shows what is forgotten without being asked",
+        "fieldstore/past.py",
+        "[] if self._forgotten else database.points_forgotten()",
+        "[]",
+    ),
+    Mutant(
+        "a view of the past does not notice what is forgotten later",
+        "fieldstore/past.py",
+        "            if self._mirror.size != self._size:\n",
+        "            if False:\n",
+    ),
+    Mutant(
+        "a view of the past shows older versions of what is forgotten",
+        "fieldstore/storage/database.py",
+        "WHERE s.kind = ? AND r.point <= q.point",
+        "WHERE s.kind = ? AND r.point = q.point",
+    ),
+    Mutant(
+        "a view of the past shows the texts of today",
+        "fieldstore/past.py",
+        "            if point in self._replaced\n",
+        "            if False\n",
     ),
     Mutant(
         "an interrupted erase is not finished on open",

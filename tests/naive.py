@@ -2,9 +2,11 @@
 #
 # In:   points (n, d) of unit length, weights (n,) in copies, kappa, one place (d,).
 # Out:  plain numbers, arrays and lists.
+# The hash tree's twin, at the end, takes a list of leaves and follows the recursive definitions of RFC 9162, 2.1.
 # Rule: written from the semantics, never from the loops; clearer is better, faster is not a reason.
 """What the engine has to compute, ten lines at a time."""
 
+import hashlib
 import math
 from typing import NamedTuple
 
@@ -184,3 +186,37 @@ def residual(point, points, weights, kappa):
     place = unit(points[point])
     left = field(place, np.asarray(points)[others], weights[others], 2.5 * kappa)
     return left / (weights[point] + left)
+
+
+def head(leaves):
+    """MTH (2.1.1), by its recursive definition."""
+    if len(leaves) < 2:
+        return hashlib.sha256(b"\x00" + leaves[0] if leaves else b"").digest()
+    k = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + head(leaves[:k]) + head(leaves[k:])).digest()
+
+
+def sides(m, n):
+    """On which side the siblings of leaf m of n stand, nearest first."""
+    if n < 2:
+        return ""
+    k = 1 << (n - 1).bit_length() - 1
+    return sides(m, k) + "r" if m < k else sides(m - k, n - k) + "l"
+
+
+def path(m, leaves):
+    """PATH (2.1.3.1)."""
+    if len(leaves) < 2:
+        return []
+    k = 1 << (len(leaves) - 1).bit_length() - 1
+    return [*path(m, leaves[:k]), head(leaves[k:])] if m < k else [*path(m - k, leaves[k:]), head(leaves[:k])]
+
+
+def consistency(m, leaves, whole=True):
+    """SUBPROOF (2.1.4.1): that the first m leaves are still those of a tree of m; whole: it is the asker's own root."""
+    if m == len(leaves):
+        return [] if whole else [head(leaves)]
+    k = 1 << (len(leaves) - 1).bit_length() - 1
+    if m <= k:
+        return [*consistency(m, leaves[:k], whole), head(leaves[k:])]
+    return [*consistency(m - k, leaves[k:], False), head(leaves[:k])]

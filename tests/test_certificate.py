@@ -4,6 +4,10 @@ import copy
 import hashlib
 import json
 import re
+import runpy
+import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from fieldstore import Certificate, FieldStore, UnknownRecord, verify_certificate
+from fieldstore.certificate import signed as sign_again
+from fieldstore.merkle import Tree
 
 ID, TEXT = "ada.lovelace@example.org", "Ada's spare key is under the blue pot by the back door."
 METADATA = {"source": "letters/ada-1843.txt", "pages": [17, 18], "street": "12 St James's Square"}
@@ -144,7 +150,8 @@ def test_the_certificate_names_every_version_and_is_kept_in_the_store(either):
     history = {entry.seq: entry for entry in either.store.entries()}
     assert [erased["element"] for erased in body["erased"]] == [history[20].element, history[22].element]
     assert {history[seq].kind for seq in either.certificate.entries} == {"erase"}
-    assert body["tree"] == {"size": 25, "root": either.store.stats()["root"]}
+    tree = body["tree"]
+    assert (tree["size"], tree["root"], tree["before"]["size"]) == (25, either.store.stats()["root"], 23)
     assert body["store"] == either.store.stats()["uuid"]
     assert (body["method"]["secure_delete"], body["method"]["checkpoint"]) == (1, [0, 0, 0])
     assert (body["scan"]["leftovers"], body["scan"]["files"] > 2, body["scan"]["needles"] > 8) == (0, True, True)
@@ -233,7 +240,7 @@ def test_the_signature_of_another_certificate_does_not_fit(signed, unsigned):
 
 def test_what_the_ledger_proves_is_guarded_without_a_signature_too(unsigned):
     body = unsigned.certificate.body
-    proven = [at for at in places(body) if at[0] == "erased" or at[-1] == "root" or at[-1] == "leftovers"]
+    proven = [at for at in places(body) if at[0] in ("erased", "tree") or at[-1] == "leftovers"]
     proven += [("method", "secure_delete"), *(("method", "checkpoint", number) for number in range(3))]
     assert len(proven) > 15
     for at in proven:
@@ -241,6 +248,20 @@ def test_what_the_ledger_proves_is_guarded_without_a_signature_too(unsigned):
     for at in [*proven, ("tree",), ("tree", "size"), ("erased",), ("method",), ("scan",), ("signature",)]:
         assert verify_certificate(tampered(body, at, lambda holder, key: holder.pop(key))) != [], at
     assert verify_certificate(Certificate(body | {"erased": []})) == ["it names no erased point"]
+
+
+def test_a_certificate_of_a_ledger_that_was_rewritten_for_it_does_not_continue_the_one_before(unsigned):
+    body = copy.deepcopy(unsigned.certificate.body)
+    leaves = [data for _, data in unsigned.store._mirror.folder.database.entries()]
+    forged = Tree([b"something else", *leaves[1:]])
+    body["tree"] |= {"root": forged.root().hex(), "consistency": [step.hex() for step in forged.consistency(23)]}
+    for erased in body["erased"]:
+        erased["proof"] = [step.hex() for step in forged.proof(erased["seq"])]
+    said = f"the ledger of root {forged.root().hex()} does not continue the one before the erase"
+    assert verify_certificate(Certificate(body)) == [said]
+    body["tree"]["before"] = {"size": 25, "root": forged.root().hex()}
+    body["tree"]["consistency"] = []
+    assert "entry 23 was in the ledger before the erase" in verify_certificate(Certificate(body))
 
 
 def test_no_bit_of_a_leaf_can_be_changed(unsigned):
@@ -263,7 +284,7 @@ def test_the_entry_of_another_point_does_not_pass_for_an_erase(unsigned):
     assert verify_certificate(Certificate(body)) == [said]
 
 
-RUBBISH = ["", "null", "5", "[]", "{}", '"text"', "{", '{"format":"fieldstore/erasure/2"}', "\0", '{"format":NaN}']
+RUBBISH = ["", "null", "5", "[]", "{}", '"text"', "{", '{"format":"fieldstore/erasure/1"}', "\0", '{"format":NaN}']
 
 
 @pytest.mark.parametrize("text", [*RUBBISH, "[" * 100_000, "9" * 5000], ids=[*RUBBISH, "deep", "long number"])
@@ -296,3 +317,61 @@ def test_a_certificate_tells_nothing_of_what_was_erased(either):
             assert trace[:16] not in told
     for vector in either.vectors:
         assert not any(vector[at : at + 4].hex() in told for at in range(0, len(vector), 4))
+
+
+# -- checked by a stranger ---------------------------------------------------------------------------------------------
+
+SCRIPT = Path(__file__).resolve().parent.parent / "examples" / "check_certificate.py"
+
+
+def stranger_says(folder: Path, certificate: Certificate, public_key: str) -> tuple[int, str]:
+    """What the standalone script says where fieldstore cannot be imported: exit status, and its words."""
+    (folder / "certificate.json").write_text(certificate.to_json())
+    (folder / "public.pem").write_text(public_key)
+    (folder / "fieldstore.py").write_text("raise ImportError('there is no fieldstore here')")
+    program = folder / "check_certificate.py"
+    program.write_bytes(SCRIPT.read_bytes())
+    command = [sys.executable, str(program), "certificate.json", "public.pem"]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_the_standalone_script_accepts_a_certificate_where_there_is_no_fieldstore(signed, tmp_path):
+    imported = set(re.findall(r"^(?:from|import) (\w+)", SCRIPT.read_text(), re.MULTILINE))
+    assert imported <= {*sys.stdlib_module_names, "cryptography"}
+    status, said = stranger_says(tmp_path, signed.certificate, PUBLIC)
+    assert status == 0, said
+    assert "it holds: 2 points of the store" in said
+    assert "backups and copies made outside the store" in said
+
+
+def test_the_standalone_script_refuses_another_key_and_no_signature(signed, unsigned, tmp_path):
+    for certificate, public_key in ((signed.certificate, STRANGER), (unsigned.certificate, PUBLIC)):
+        status, said = stranger_says(tmp_path, certificate, public_key)
+        assert (status, "it does not hold" in said) == (1, True)
+
+
+def test_the_standalone_script_agrees_with_us_on_every_change_even_of_whoever_has_the_key(signed):
+    """Signed again after each change, so that nothing but the proofs can tell."""
+    check = runpy.run_path(str(SCRIPT))["check"]
+    key = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32).public_key()
+    body = signed.certificate.body
+    check(body, key)
+    proven = [at for at in places(body) if at[0] in ("erased", "tree") or at[-1] in ("leftovers", "secure_delete")]
+    assert len(proven) > 20
+    for at in proven:
+        forged = sign_again(tampered(body, at, other_value).body, PRIVATE)
+        assert verify_certificate(forged, PUBLIC) != [], at
+        with pytest.raises((ValueError, LookupError, TypeError, struct.error)):
+            check(forged.body, key)
+
+
+def test_the_standalone_script_follows_proofs_of_every_shape(tmp_path, rng):
+    check = runpy.run_path(str(SCRIPT))["check"]
+    (tmp_path / "key.pem").write_bytes(PRIVATE)
+    key = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32).public_key()
+    with FieldStore(dim=4, signing_key=tmp_path / "key.pem") as store:
+        for number in range(17):
+            store.add(rng.normal(size=(3, 4)), ids=[f"{number} {i}" for i in range(3)])
+            check(store.erase([f"{number} {i}" for i in range(1 + number % 3)]).body, key)
+        assert store.verify(public_key=PUBLIC) == []

@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from fieldstore.cli import main
 
 Run = Callable[..., tuple[int, list[str], str]]
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-EVERY_COMMAND = ["verify", "stats", "ids", "get", "history", "forget", "restore", "erase"]
+EVERY_COMMAND = ["verify", "checkpoint", "stats", "ids", "get", "history", "forget", "restore", "erase", "erasures"]
 
 
 @pytest.fixture
@@ -92,6 +93,32 @@ def test_verify_says_every_difference_and_exits_with_one(run, notes):
     assert (status, len(lines), err) == (1, 2, "")
     assert "record 'a'" in lines[0]
     assert "record 'b'" in lines[1]
+
+
+def test_a_checkpoint_is_printed_kept_and_compared_with_later(run, notes, keys, tmp_path):
+    status, lines, err = run("checkpoint", notes, "--signing-key", keys / "private.pem")
+    assert (status, err, lines[1], lines[3], len(lines)) == (0, "", "5", "", 5)
+    (tmp_path / "kept").write_text("".join(f"{line}\n" for line in lines))
+    run("restore", notes, "c")
+    against = ("verify", notes, "--against", tmp_path / "kept")
+    assert run(*against) == (0, ["all is well"], "")
+    assert run(*against, "--public-key", keys / "public.pem") == (0, ["all is well"], "")
+    status, lines, _ = run(*against, "--public-key", keys / "stranger.pem")
+    assert (status, lines) == (1, ["the checkpoint: it was signed with another key"])
+    (tmp_path / "kept").write_text((tmp_path / "kept").read_text().replace("\n5\n", "\n7\n"))
+    status, lines, _ = run(*against)
+    assert (status, lines) == (1, ["the checkpoint saw 7 entries, the ledger has 6: its tail was cut off"])
+
+
+def test_a_checkpoint_without_a_key_is_printed_and_said_to_be_unsigned(run, notes, tmp_path):
+    status, lines, err = run("checkpoint", notes)
+    assert (status, len(lines)) == (0, 3)
+    assert "not signed" in err
+    (tmp_path / "kept").write_text("\n".join(lines))
+    assert run("verify", notes, "--against", tmp_path / "kept") == (0, ["all is well"], "")
+    status, lines, err = run("verify", notes, "--against", notes / "lock")
+    assert (status, lines) == (1, [])
+    assert "no checkpoint" in err
 
 
 def test_ids_are_those_of_the_live_records_or_of_the_forgotten(run, notes):
@@ -178,6 +205,21 @@ def test_erase_prints_the_certificate_and_check_accepts_it(run, notes, keys, tmp
     assert run("ids", notes) == (0, ["b"], "")
     assert run("history", notes, "c") == (0, [], "")
     assert well(notes)
+
+
+def test_a_list_of_erasures_is_printed_and_erased_again_from_a_backup(run, notes, tmp_path):
+    shutil.copytree(notes, tmp_path / "backup")
+    run("erase", notes, "a")
+    status, lines, err = run("erasures", notes)
+    assert (status, len(lines), err) == (0, 1, "")
+    (tmp_path / "erasures").write_text(f"{lines[0]}\n")
+    status, lines, err = run("erase-again", tmp_path / "backup", tmp_path / "erasures", "--reason", "the law")
+    assert (status, err) == (0, "")
+    assert verify_certificate(lines[0]) == []
+    again = run("erase-again", tmp_path / "backup", tmp_path / "erasures")
+    assert again == (0, ["nothing of it is here"], "")
+    assert run("ids", tmp_path / "backup")[1] == ["b"]
+    assert well(tmp_path / "backup")
 
 
 def test_check_of_an_unsigned_certificate_does_not_pass_it_off_as_signed(run, notes, keys, tmp_path):

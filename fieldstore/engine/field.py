@@ -51,14 +51,16 @@ class Field:
     dim: dimensions of every vector. kappa: concentration, 1 / bandwidth**2, in 1 / radian**2 (default 20).
     On the sphere K is the von Mises-Fisher kernel, a Gaussian of sigma**2 = 1 / kappa in the chord.
     Weights may be negative: such a point repels. Weight 0 takes a point out of every sum, exactly.
+    flat: learn nothing of the points, however many they are, and score all of them in every query.
     Raises ValueError for a dim or kappa that is not positive and finite.
     """
 
-    def __init__(self, dim: int, *, kappa: float = DEFAULT_KAPPA) -> None:
+    def __init__(self, dim: int, *, kappa: float = DEFAULT_KAPPA, flat: bool = False) -> None:
         if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or dim < 1:
             raise ValueError(f"dim must be a whole number of at least 1, not {dim!r}")
         self.dim = int(dim)
         self._arrays = _Arrays(self.dim, checked_kappa(kappa))
+        self._flat = flat
         self._count: int | None = None  # of a view: how many of the points it has
 
     @property
@@ -428,7 +430,7 @@ class Field:
         """Bring the partition in step with the new offsets of these points; make one once there are enough points."""
         arrays = self._arrays
         fewest = max(_CELLS_FROM[0], _CELLS_FROM[1] // self.dim)
-        if arrays.partition is None and len(arrays.points) < fewest:
+        if self._flat or (arrays.partition is None and len(arrays.points) < fewest):
             return
         partition, arrays.partition = arrays.partition, None  # should anything interrupt us, the flat scan is right
         if partition is None or len(changed) > max(fewest, len(partition)):

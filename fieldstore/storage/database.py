@@ -16,6 +16,7 @@
 
 import json
 import logging
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -94,10 +95,8 @@ class Database:
     def __init__(self, files: Files, path: Path | None, timeout: float) -> None:
         """Opens or creates the file; `foreign.py` has looked at it before. Raises NotAStore where it cannot."""
         self._path = path
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        vfs = None if path is None else files.vfs
         try:
-            self._connection = apsw.Connection(":memory:" if path is None else str(path), flags=flags, vfs=vfs)
+            self._connection = self._connected(files, path)
         except apsw.CantOpenError as error:
             raise NotAStore(f"'{path}' cannot be opened ({error})") from None
         try:
@@ -107,6 +106,11 @@ class Database:
         except BaseException:
             self._connection.close()
             raise
+
+    def _connected(self, files: Files, path: Path | None) -> apsw.Connection:
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        vfs = None if path is None else files.vfs
+        return apsw.Connection(":memory:" if path is None else str(path), flags=flags, vfs=vfs)
 
     def _configure(self) -> None:
         """The settings that durability and erasing rest on; each is read back."""
@@ -244,6 +248,19 @@ class Database:
         """The ledger from a position on: the point each entry is about, and its encoded leaf."""
         yield from self._rows("SELECT point, leaf FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
 
+    def all_entries(self) -> Iterator[list[tuple[int | None, bytes]]]:
+        """The whole ledger as `entries` gives it, some ten thousand at a time."""
+        last = -(2**63)
+        while rows := self._rows(
+            "SELECT seq, point, leaf FROM entries WHERE seq > ? ORDER BY seq LIMIT 10000", (last,)
+        ):
+            yield [(point, leaf) for _, point, leaf in rows]
+            last = rows[-1][0]
+
+    def rows_to_check(self) -> int:
+        """How many entries and points there are."""
+        return int(self._one("SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FROM sums)"))
+
     def leaf(self, seq: int) -> Leaf:
         """One entry. Raises StoreDamaged when it is missing or unreadable."""
         data = self._one("SELECT leaf FROM entries WHERE seq = ?", seq)
@@ -286,11 +303,13 @@ class Database:
         """Every point whose content was destroyed, or is about to be."""
         return [point for (point,) in self._rows("SELECT point FROM sums WHERE kind = ?", (int(Kind.ERASE),))]
 
-    def sums(self) -> Iterator[tuple[bytes, Sum]]:
-        """Where every point stands, in point order."""
-        rows = self._rows("SELECT element, point, weight, seq, kind, last FROM sums ORDER BY point")
-        for element, point, weight, seq, kind, last in rows:
-            yield element, Sum(point, weight, seq, Kind(kind), last)
+    def all_sums(self) -> Iterator[list[tuple[bytes, int, int, int, int, int]]]:
+        """Where every point stands, in point order, some ten thousand at a time: element, then the fields of a Sum."""
+        last = -(2**63)
+        sql = "SELECT element, point, weight, seq, kind, last FROM sums WHERE point > ? ORDER BY point LIMIT 10000"
+        while rows := self._rows(sql, (last,)):
+            yield rows
+            last = rows[-1][1]
 
     def latest(self, ids: Sequence[str]) -> dict[str, Version]:
         """The newest versions of those records that are there, live or forgotten."""
@@ -301,6 +320,21 @@ class Database:
         """Every version of a record, oldest first."""
         return [_version(row) for row in self._rows(_VERSION + "WHERE r.id = ? ORDER BY r.point", (id,))]
 
+    def named(self, elements: Sequence[str]) -> list[Version]:
+        """The versions of these elements, in hex, that are there and were not erased."""
+        sql = f"{_VERSION} WHERE lower(hex(s.element)) IN (SELECT value FROM json_each(?)) ORDER BY s.point"
+        return [_version(row) for row in self._rows(sql, (json.dumps(elements),))]
+
+    def erasures(self) -> list[str]:
+        """The element, in hex, of every point that was erased, in point order."""
+        rows = self._rows("SELECT lower(hex(element)) FROM sums WHERE kind = ? ORDER BY point", (int(Kind.ERASE),))
+        return [element for (element,) in rows]
+
+    def entries_before(self, time: int) -> int:
+        """How many entries are older than a time, in seconds since 1970; they never go back in time."""
+        size = int(self.facts()["size"])
+        return bisect_left(range(size), time, key=lambda seq: self.leaf(seq).time)
+
     def forgotten(self) -> list[tuple[Version, str]]:
         """The newest version, with its metadata, of every record that is not live."""
         rows = self._rows(
@@ -310,6 +344,15 @@ class Database:
             (int(Kind.FORGET),),
         )
         return [(_version(row[:7]), row[7]) for row in rows]
+
+    def points_forgotten(self) -> list[int]:
+        """Every version of every record that is forgotten, but for those that were added after that."""
+        rows = self._rows(
+            "SELECT DISTINCT r.point FROM sums s JOIN records q ON q.point = s.point JOIN records r ON r.id = q.id "
+            "WHERE s.kind = ? AND r.point <= q.point",
+            (int(Kind.FORGET),),
+        )
+        return [point for (point,) in rows]
 
     def live(self, after: str | None, forgotten: bool = False) -> Iterator[tuple[str, int]]:
         """(id, point) of every live record, or of every forgotten one, in order of ids after the one given."""
@@ -333,6 +376,11 @@ class Database:
         """What points hold; those that were erased are left out."""
         rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
         return {row[0]: Content(*row[1:]) for row in rows}
+
+    def contents_between(self, first: int, last: int) -> dict[int, Content]:
+        """What the points from first to last hold; those that were erased are left out."""
+        sql = "SELECT point, id, text, metadata, salt FROM records WHERE point BETWEEN ? AND ?"
+        return {row[0]: Content(*row[1:]) for row in self._rows(sql, (first, last))}
 
     def shown(self, points: Iterable[int]) -> dict[int, tuple[int, str, str | None, str]]:
         """(point, id, text, metadata) of points, by point; those that were erased are left out."""

@@ -17,8 +17,8 @@ from fieldstore.storage.leftovers import Search, search_folder
 from fieldstore.storage.lock import WriterLock, refuse_network_folder
 from fieldstore.storage.vectors import VectorFile, VectorMemory, Vectors
 
-DATABASE, _VECTORS, _INDEX, _LOCK = "store.db", "vectors.f32", "index", "lock"
-_OWN = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", _VECTORS, _INDEX, _LOCK}
+DATABASE, VECTORS, INDEX, _LOCK = "store.db", "vectors.f32", "index", "lock"
+_OWN = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", VECTORS, INDEX, _LOCK}
 
 
 class Folder:
@@ -27,14 +27,16 @@ class Folder:
     Raises NotAStore for a path that holds something else; it is left as it was.
     """
 
+    read_only = False
+
     def __init__(self, path: Path | None, files: Files, timeout: float, facts: dict[str, Any] | None) -> None:
         self.path = path
-        self.index = None if path is None else IndexFile(files, path / _INDEX)
+        self.index = None if path is None else IndexFile(files, path / INDEX)
         self._files = files
         self._lock: WriterLock | None = None
         self._vectors: Vectors | None = None
         if path is not None:
-            _check_folder(path)
+            check_folder(path)
             if facts is None and not (path / DATABASE).exists():
                 raise NotAStore(f"there is no store '{path}'; nothing was created")
             if not path.exists():
@@ -84,13 +86,13 @@ class Folder:
             if self.path is None:
                 self._vectors = VectorMemory(dim)
             else:
-                self._vectors = VectorFile(self._files, self.path / _VECTORS, dim)
+                self._vectors = VectorFile(self._files, self.path / VECTORS, dim)
                 self._files.sync_folder(self.path)  # its name must be as durable as its rows
         return self._vectors
 
     def search(self, needles: list[bytes]) -> Search:
         """Look for byte runs in every file."""
-        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles, everywhere=_VECTORS)
+        return Search(0, 0, []) if self.path is None else search_folder(self.path, needles, everywhere=VECTORS)
 
     def strangers(self) -> list[str]:
         """Files in the directory that are none of the store's."""
@@ -100,7 +102,7 @@ class Folder:
 
     def row_at(self, file: str, offset: int, dim: int) -> int | None:
         """The point whose row lies at this offset of the vectors; None for another file."""
-        return offset // (4 * dim) if file == _VECTORS else None
+        return offset // (4 * dim) if file == VECTORS else None
 
     def close(self) -> None:
         """Close everything."""
@@ -109,7 +111,8 @@ class Folder:
                 part.close()
 
 
-def _check_folder(path: Path) -> None:
+def check_folder(path: Path) -> None:
+    """NotAStore for a path that is none and that none can be made of."""
     if path.is_symlink() and not path.exists():
         raise NotAStore(f"'{path}' is a symbolic link to nowhere; nothing was created")
     if path.exists() and not path.is_dir():
