@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldstore import ledger
+from fieldstore import ledger, metadata
 from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.errors import FieldStoreError
 from fieldstore.ledger import Fold, Frontier, Kind, Leaf
@@ -67,6 +67,8 @@ def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float) 
         yield f"the ledger's root is {frontier.root().hex()}, the store believes in {stored.root().hex()}"
     if (facts["kappa"], facts["measured"]) != (fold.kappa, fold.measured):
         yield f"kappa is {fold.kappa} millionths by the ledger, the store believes in {facts['kappa']}"
+    if facts["time"] != fold.time:
+        yield f"the last entry is of the time {fold.time}, the store believes {facts['time']}"
     if fold.kappa is not None and kappa != fold.kappa / MILLIONTHS:
         yield f"kappa is {fold.kappa / MILLIONTHS} by the ledger, the field uses {kappa}"
 
@@ -100,10 +102,13 @@ def _certificates(folder: Folder, fold: Fold) -> Iterator[str]:
     """Every finished erase must have its certificate, every certificate must hold and be about this ledger."""
     database = folder.database
     pending = {seq for _, seq in database.erasing()}
+    uuid = database.facts()["uuid"]
     certified: set[int] = set()
     for number, body in enumerate(database.certificates()):
         wrong = verify_certificate(body)
         yield from (f"certificate {number}: {difference}" for difference in wrong)
+        if not wrong and Certificate.from_json(body).body["store"] != uuid:
+            yield f"certificate {number} is of another store"
         if not wrong:
             erased = Certificate.from_json(body).body["erased"]
             certified |= {one["seq"] for one in erased if database.leaf(one["seq"]).encode().hex() == one["leaf"]}
@@ -135,6 +140,8 @@ def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> It
         found = content.commitment(rows[known.point].astype("<f4").tobytes())
         if not hmac.compare_digest(found, commitments[element]):
             yield f"{name} (record '{content.id}') is not what the ledger committed to: content or vector was changed"
+        if content.metadata != metadata.encode(metadata.decode(content.metadata)):
+            yield f"{name} (record '{content.id}') has metadata in another form than stores keep it in"
         if known.weight and live.setdefault(content.id, known.point) != known.point:
             yield f"record '{content.id}' is live twice, as points {live[content.id]} and {known.point}"
     yield from (

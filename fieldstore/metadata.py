@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from fieldstore.errors import StoreDamaged
+
 _LARGEST = 2**53  # beyond it, JSON readers lose integers (RFC 8785)
 _DEEPEST = 64
 _LONGEST = 16 * 2**20
@@ -33,14 +35,22 @@ def encode(metadata: object, what: str = "metadata") -> str:
 
 
 def decode(text: str) -> dict[str, Any]:
-    """The metadata in stored text, a fresh copy each time."""
-    decoded: dict[str, Any] = json.loads(text)
-    return decoded
+    """The metadata in stored text, a fresh copy each time. Raises StoreDamaged where it is none."""
+    return _read([text])[0]
 
 
 def decode_all(texts: Sequence[str]) -> list[dict[str, Any]]:
     """`decode` for each of the stored texts; JSON reads one long list several times faster than many short objects."""
-    decoded: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+    return _read(texts)
+
+
+def _read(texts: Sequence[str]) -> list[dict[str, Any]]:
+    try:
+        decoded: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StoreDamaged(f"stored metadata is no JSON ({error}); verify() tells whose") from None
+    if len(decoded) != len(texts) or not all(type(one) is dict for one in decoded):
+        raise StoreDamaged("stored metadata is no JSON object; verify() tells whose")
     return decoded
 
 

@@ -20,7 +20,14 @@ from fieldstore import metadata
 from fieldstore.columns import Columns
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
 from fieldstore.engine.field import Field
-from fieldstore.errors import FieldStoreError, ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
+from fieldstore.errors import (
+    FieldStoreError,
+    ForkedStore,
+    StoreClosed,
+    StoreDamaged,
+    UnknownRecord,
+    WrongEmbedder,
+)
 from fieldstore.filters import Filter
 from fieldstore.following import Follower
 from fieldstore.kept import KeptField
@@ -41,8 +48,16 @@ class Mirror:
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder = folder
         self.closed = False
+        acknowledged = folder.acknowledged()  # before the facts: meanwhile another process may write
         self.facts = folder.database.facts()
         self.name = name
+        if acknowledged > self.facts["size"]:
+            folder.close()
+            raise StoreDamaged(
+                f"{name} has lost entries: its ledger has {self.facts['size']}, and {acknowledged} were acknowledged; "
+                "nothing was changed. Bring it back from a backup, all of it; where only some of its files were put "
+                "back on purpose, remove its file 'lock' and open it again"
+            )
         self._new = not self.facts["size"]
         self._pid = os.getpid()
         self._lock = threading.RLock()
@@ -142,7 +157,12 @@ class Mirror:
             self._field.kappa = kappa / MILLIONTHS
         if size == self._size:
             return
-        touched = np.array(database.sums_since(self._size), np.int64).reshape(-1, 2)
+        try:
+            touched = np.array(database.sums_since(self._size), np.int64).reshape(-1, 2)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise StoreDamaged(f"the sums of {self.name} cannot be read ({error})") from None
+        if touched.min(initial=0) < 0:
+            raise StoreDamaged(f"the sums of {self.name} hold a weight below 0, or a point")
         self._field.mount(self.folder.vectors(dim).rows(database.points()))
         self._field.reweight(touched[:, 0], touched[:, 1] / MILLIONTHS)
         if opening:
@@ -210,6 +230,7 @@ class Mirror:
             database.put(contents)
             database.append(draft)
             database.begin_erase(erasing)
+        self.folder.acknowledge(draft.frontier.size)
         kinds = {leaf.kind for leaf in draft.leaves}
         later = self._field is not None and Kind.ADD in kinds and Kind.CALIBRATE not in kinds and not erasing
         if later and (len(draft.sums) >= _WORTH_A_THREAD or not self._follower.idle):

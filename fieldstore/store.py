@@ -24,9 +24,9 @@ from fieldstore import answers, arguments, audit, changes, erasure
 from fieldstore.certificate import Certificate, check_key
 from fieldstore.engine.field import Field
 from fieldstore.engine.inputs import unit_rows
-from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
+from fieldstore.errors import ErasePending, LeftoversFound, StoreDamaged, WriteFailed, WriterBusy
 from fieldstore.filters import Filter
-from fieldstore.ledger import Kind, Leaf
+from fieldstore.ledger import Kind
 from fieldstore.mirror import Mirror
 from fieldstore.records import Entry, Hit, Receipt, Record, Residual
 from fieldstore.storage.files import DISK, Files
@@ -52,8 +52,8 @@ class FieldStore:
     create: False = raise NotAStore where there is no store yet. files: the disk; another one only in tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
-    their next query. Raises NotAStore, UnsupportedFormat, WrongEmbedder, or ValueError for arguments that contradict
-    the store.
+    their next query. Raises NotAStore, UnsupportedFormat, StoreDamaged, WrongEmbedder, or ValueError for arguments that
+    contradict the store. Of a store from anybody nothing is ever executed; that it is whole, only `verify` tells.
     """
 
     def __init__(
@@ -422,7 +422,10 @@ class FieldStore:
     def certificates(self) -> list[Certificate]:
         """The certificates of all erases, oldest first; they name no record."""
         with self._mirror.reading():
-            return [Certificate.from_json(body) for body in self._mirror.folder.database.certificates()]
+            try:
+                return [Certificate.from_json(body) for body in self._mirror.folder.database.certificates()]
+            except ValueError as error:
+                raise StoreDamaged(f"{self} keeps something that is {error}; verify() tells more") from None
 
     def residual(self, ids: Ids, *, carriers: int = 10, where: Where | None = None) -> list[Residual]:
         """How much of each record's content the other live records still carry, before or after forgetting it.
@@ -454,8 +457,8 @@ class FieldStore:
         arguments.check_limit(limit)
         arguments.check_position(after)
         with self._mirror.reading() as database:
-            rows = list(database.entries(after + 1, -1 if limit is None else limit))
-            return iter([answers.entry(self._mirror, point, Leaf.decode(data)) for point, data in rows])
+            rows = database.leaves(after + 1, -1 if limit is None else limit)
+            return iter([answers.entry(self._mirror, point, leaf) for point, leaf in rows])
 
     def verify(self) -> list[str]:
         """Every difference between the ledger and the rest, in plain words; [] = all is well.

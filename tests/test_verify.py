@@ -67,8 +67,10 @@ def test_an_untouched_store_shows_no_difference(folder):
         ("DELETE FROM certificates", "no certificate says so"),
         ("UPDATE certificates SET body = replace(body, 'scan', 'scam')", "certificate 0"),
         ("UPDATE records SET metadata = '{' WHERE id = 'r4'", "record 'r4'"),
-        ("UPDATE facts SET value = 'many' WHERE key = 'size'", "believes in many"),
         ("UPDATE entries SET leaf = 'text' WHERE seq = 2", "cannot be read"),
+        ("UPDATE facts SET value = 7 WHERE key = 'time'", "the store believes 7"),
+        ("UPDATE facts SET value = 'another' WHERE key = 'uuid'", "certificate 0 is of another store"),
+        ("UPDATE records SET metadata = '{\"n\": 4}' WHERE id = 'r4'", "another form"),
     ],
 )
 def test_a_change_in_the_database_is_found(folder, sql, said):

@@ -17,20 +17,25 @@
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
 
 from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, WriteFailed
-from fieldstore.ledger import Draft, Kind, Leaf, Sum, commitment
+from fieldstore.ledger import LATEST, Draft, Kind, Leaf, Sum, commitment
+from fieldstore.storage.belief import check_facts, check_schema, check_size
 from fieldstore.storage.files import Files
+from fieldstore.storage.filter_values import SCHEMA as FILTER_SCHEMA
 from fieldstore.storage.filter_values import FilterValues
 from fieldstore.storage.foreign import APPLICATION, FORMAT
 
 _log = logging.getLogger("fieldstore")
-_FACTS = {"uuid", "dim", "embedder", "source_key", "size", "frontier", "time", "kappa", "measured"}
+_UNREADABLE = (  # what SQLite and apsw raise where a file does not hold what it must
+    apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.MismatchError, apsw.TooBigError, apsw.FormatError,
+    apsw.ConstraintError, apsw.NoMemError, UnicodeDecodeError,
+)  # fmt: skip
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
 _CACHE = 16384  # KiB of pages: the upper levels of every tree of a million records, and all that one batch changes
 _SCHEMA = """
@@ -125,6 +130,13 @@ class Database:
         """Whether the tables are there."""
         return bool(self._one("PRAGMA application_id") == APPLICATION)
 
+    def check(self) -> None:
+        """StoreDamaged unless these are the tables of a store, and as much as it says it holds can be in the file."""
+        found = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+        check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA)
+        room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
+        check_size(self._path, self.facts()["size"], self.points(), room)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. Raises WriteFailed when the disk refused, StoreClosed when the outcome is unknown."""
@@ -140,6 +152,8 @@ class Database:
                     self._connection.execute("ROLLBACK")
             except apsw.Error:
                 committing = True
+            if isinstance(error, _UNREADABLE):
+                raise self._damaged(error) from error
             if not isinstance(error, apsw.FullError | apsw.IOError | apsw.BusyError | apsw.ReadOnlyError):
                 raise
             if committing and not isinstance(error, apsw.BusyError):
@@ -156,15 +170,15 @@ class Database:
     def end_reading(self) -> None:
         """Let go of that state."""
         if self._connection.in_transaction:
-            self._connection.execute("COMMIT")
+            with suppress(apsw.Error):  # of a damaged file: whoever read it has said so
+                self._connection.execute("ROLLBACK")
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
         """Everything the store is, by name."""
         facts = dict(self._rows("SELECT key, value FROM facts"))
-        if missing := _FACTS - facts.keys():
-            raise StoreDamaged(f"'{self._path}' does not say its {min(missing)}; bring it back from a backup")
+        check_facts(self._path, facts)
         return facts
 
     def set_facts(self, facts: dict[str, Any]) -> None:
@@ -236,13 +250,23 @@ class Database:
         data = self._one("SELECT leaf FROM entries WHERE seq = ?", seq)
         if data is None:
             raise StoreDamaged(f"entry {seq} is missing from the ledger")
-        return self._decoded(data)
+        return self._decoded(seq, data)
 
-    def _decoded(self, data: bytes) -> Leaf:
+    def leaves(self, first: int, limit: int) -> list[tuple[int | None, Leaf]]:
+        """`entries`, decoded. Raises StoreDamaged for an unreadable one."""
+        lines = enumerate(self.entries(first, limit), first)
+        return [(point, self._decoded(seq, data)) for seq, (point, data) in lines]
+
+    def _decoded(self, seq: int, data: bytes) -> Leaf:
         try:
-            return Leaf.decode(data)
-        except ValueError as error:
+            leaf = Leaf.decode(data)
+        except (ValueError, TypeError) as error:
             raise StoreDamaged(f"the ledger holds an unreadable entry: {error}") from None
+        if leaf.time > LATEST:
+            raise StoreDamaged(f"the ledger holds an entry of a time behind the year 9999: {leaf.time}")
+        if seq != leaf.seq:
+            raise StoreDamaged(f"the ledger holds entry {leaf.seq} in place of entry {seq}")
+        return leaf
 
     def chain(self, point: int) -> list[Leaf]:
         """Every entry about a point, newest first, by following the references."""
@@ -399,18 +423,19 @@ class Database:
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         try:
             return self._connection.execute(sql, values).fetchall()
-        except (apsw.CorruptError, apsw.NotADBError) as error:
+        except _UNREADABLE as error:
             raise self._damaged(error) from error
 
     def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
         """The rows of one statement for each of the points in turn; it is prepared once."""
         try:
             return self._connection.executemany(sql, [(point,) for point in points]).fetchall()
-        except (apsw.CorruptError, apsw.NotADBError) as error:
+        except _UNREADABLE as error:
             raise self._damaged(error) from error
 
-    def _damaged(self, error: apsw.Error) -> StoreDamaged:
-        return StoreDamaged(f"'{self._path}' is damaged ({error}); bring it back from a backup")
+    def _damaged(self, error: BaseException) -> StoreDamaged:
+        why = "or memory is short " if isinstance(error, apsw.NoMemError) else ""
+        return StoreDamaged(f"'{self._path}' is damaged {why}({error}); bring it back from a backup")
 
     def _one(self, sql: str, *values: Any) -> Any:
         rows = self._rows(sql, values)
@@ -432,4 +457,7 @@ def _bytes(value: object) -> bytes:
 
 def _version(row: Sequence[Any]) -> Version:
     id, element, point, weight, seq, kind, last = row
-    return Version(id, element, Sum(point, weight, seq, Kind(kind), last))
+    try:
+        return Version(id, element, Sum(point, weight, seq, Kind(kind), last))
+    except ValueError as error:
+        raise StoreDamaged(f"point {point} stands where no point can ({error})") from None

@@ -4,6 +4,7 @@
 # Rule: a failed sync is never tried again: the kernel may already have dropped what it could not write.
 """File access, replaceable as a whole so that faults can be injected."""
 
+import errno
 import fcntl
 import mmap
 import os
@@ -43,6 +44,15 @@ class Files:
     def read(self, file: int, length: int, offset: int) -> bytes:
         """At most so many bytes from there."""
         return os.pread(file, length, offset)
+
+    def next_data(self, file: int, offset: int) -> int:
+        """Where, from there on, the file next holds something but a hole; its length where nothing more comes."""
+        try:
+            return os.lseek(file, offset, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return self.size(file)
+            raise
 
     def write(self, file: int, data: memoryview, offset: int) -> None:
         """All of the bytes, from there on."""

@@ -11,7 +11,7 @@ from typing import Any
 from fieldstore.errors import NotAStore
 from fieldstore.storage.database import Database
 from fieldstore.storage.files import Files
-from fieldstore.storage.foreign import refuse_foreign
+from fieldstore.storage.foreign import refuse_foreign, refuse_journal_of_many
 from fieldstore.storage.index_file import IndexFile
 from fieldstore.storage.leftovers import Search, search_folder
 from fieldstore.storage.lock import WriterLock, refuse_network_folder
@@ -55,7 +55,10 @@ class Folder:
                     self.database.create(facts)
                     if path is not None:
                         files.sync_folder(path)
+            self.database.check()
         except BaseException:
+            if hasattr(self, "database"):
+                self.database.close()
             if self._lock is not None:
                 self._lock.close()
             raise
@@ -74,6 +77,15 @@ class Folder:
         """Be the only writer, across processes. timeout: seconds to wait for another one, if not as long as usual."""
         with nullcontext() if self._lock is None else self._lock.held(timeout):
             yield
+
+    def acknowledge(self, entries: int) -> None:
+        """Inside `writing`, behind a commit: note how many entries the ledger has by now."""
+        if self._lock is not None:
+            self._lock.note(entries)
+
+    def acknowledged(self) -> int:
+        """How many entries the ledger had at least, as far as is known outside of the database."""
+        return 0 if self._lock is None else self._lock.noted()
 
     def vectors(self, dim: int) -> Vectors:
         """The vectors, opened when their dimension is known."""
@@ -123,6 +135,10 @@ def _check_folder(path: Path) -> None:
     if DATABASE not in names and strange:
         example = min(strange)
         raise NotAStore(f"'{path}' is no store: it holds '{example}' and no {DATABASE}; it was left as it is")
-    links = [name for name in names & _OWN if (path / name).is_symlink()]
-    if links:
-        raise NotAStore(f"'{path}': '{links[0]}' is a symbolic link; a store's files must be its own")
+    for name in sorted(name for name in names if name in _OWN or name.startswith(DATABASE)):
+        file = path / name
+        if file.is_symlink():
+            raise NotAStore(f"'{path}': '{name}' is a symbolic link; a store's files must be its own")
+        if not file.is_file():  # opening a pipe would wait for ever
+            raise NotAStore(f"'{path}': '{name}' is no plain file; it was left as it is")
+    refuse_journal_of_many(path / f"{DATABASE}-journal")

@@ -12,6 +12,7 @@ from fieldstore.storage.files import Files
 
 APPLICATION = 0x464C4453  # "FLDS"
 FORMAT = 1
+_END_OF_NAME = bytes.fromhex("d9d505f920a163d7")  # the last bytes of a journal that names a super-journal
 
 
 def refuse_foreign(files: Files, path: Path) -> None:
@@ -33,7 +34,7 @@ def refuse_foreign(files: Files, path: Path) -> None:
     asked = "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"
     try:
         application, version, tables = (int(str(connection.execute(sql).fetchall()[0][0])) for sql in asked)
-    except (apsw.NotADBError, apsw.CorruptError) as error:
+    except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError, UnicodeDecodeError) as error:
         raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
     finally:
         connection.close()
@@ -44,3 +45,9 @@ def refuse_foreign(files: Files, path: Path) -> None:
         )
     if application != APPLICATION and (application or tables):
         raise NotAStore(f"'{path}' is a database of something else; it was left as it is")
+
+
+def refuse_journal_of_many(path: Path) -> None:
+    """NotAStore for a rollback journal that names another: SQLite would delete whatever file that name is of."""
+    if path.exists() and path.read_bytes()[-8:] == _END_OF_NAME:
+        raise NotAStore(f"'{path}' belongs to several databases, which a store is not; it was left as it is")

@@ -71,12 +71,14 @@ class IndexFile:
             raise ValueError("the header is damaged")
         header = json.loads(text)
         arrays: Arrays = {}
+        last = 0
         for name, kind, shape, offset, crc in header["arrays"]:
             if kind not in _TYPES or not all(isinstance(n, int) and n >= 0 for n in (offset, *shape)):
                 raise ValueError("no array")
             size = np.dtype(kind).itemsize * math.prod(shape)
-            if offset + size > end:
-                raise ValueError("the file is too short")
+            if offset < last or offset + size > end:  # each byte once: a list of arrays asks for no more than there is
+                raise ValueError("the file is too short, or arrays overlap")
+            last = offset + size
             data = self._whole(file, offset, size)
             if zlib.crc32(data) != crc:
                 raise ValueError("an array is damaged")

@@ -140,10 +140,12 @@ class VectorFile:
         """Rows beyond the first count that hold something, the last perhaps in part."""
         end = -(-self._files.size(self._file) // self._width)
         held: list[int] = []
-        for first in range(count, end, _GROWTH):
+        first = count
+        while (first := max(first, self._files.next_data(self._file, first * self._width) // self._width)) < end:
             data = self._files.read(self._file, _GROWTH * self._width, first * self._width)
             padded = np.frombuffer(data.ljust(-(-len(data) // self._width) * self._width, b"\0"), np.uint8)
             held += [first + int(row) for row in np.flatnonzero(padded.reshape(-1, self._width).any(axis=1))]
+            first += _GROWTH
         return held
 
     def discard(self, count: int) -> None:
