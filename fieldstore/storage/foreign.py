@@ -21,18 +21,19 @@ def refuse_foreign(files: Files, path: Path) -> None:
     Looks without a trace: as an immutable file, or, where a log lies beside it, without a shared index or a checkpoint.
     """
     log = path.with_name(path.name + "-wal")
-    if log.exists() and log.stat().st_size:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=files.vfs)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        try:
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE; SELECT count(*) FROM sqlite_schema").fetchall()
-        except apsw.BusyError:  # somebody has it open, and so the index is there already
-            connection.execute("PRAGMA locking_mode=NORMAL")
-    else:
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=files.vfs)
+    logged = log.exists() and log.stat().st_size > 0
+    name, flags = f"{path.absolute().as_uri()}?immutable=1", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    if logged:
+        name, flags = str(path), apsw.SQLITE_OPEN_READWRITE
+    try:
+        connection = apsw.Connection(name, flags=flags, vfs=files.vfs)
+    except apsw.CantOpenError as error:
+        raise NotAStore(f"'{path}' cannot be opened ({error}); it was left as it is") from None
     asked = "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"
     try:
+        if logged:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            _look_alone(connection)
         application, version, tables = (int(str(connection.execute(sql).fetchall()[0][0])) for sql in asked)
     except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError, UnicodeDecodeError) as error:
         raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
@@ -45,6 +46,14 @@ def refuse_foreign(files: Files, path: Path) -> None:
         )
     if application != APPLICATION and (application or tables):
         raise NotAStore(f"'{path}' is a database of something else; it was left as it is")
+
+
+def _look_alone(connection: apsw.Connection) -> None:
+    """Without a shared index, unless somebody has the database open, and so it is there already."""
+    try:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE; SELECT count(*) FROM sqlite_schema").fetchall()
+    except apsw.BusyError:
+        connection.execute("PRAGMA locking_mode=NORMAL")
 
 
 def refuse_journal_of_many(path: Path) -> None:
