@@ -47,8 +47,12 @@ class Files:
     def write(self, file: int, data: memoryview, offset: int) -> None:
         """All of the bytes, from there on."""
         while data:
-            written = os.pwrite(file, data, offset)
+            written = self.write_some(file, data, offset)
             data, offset = data[written:], offset + written
+
+    def write_some(self, file: int, data: memoryview, offset: int) -> int:
+        """The first of the bytes, as many as the system takes at once; how many those were."""
+        return os.pwrite(file, data, offset)
 
     def resize(self, file: int, length: int) -> None:
         """Set the length; growth reserves real blocks where the file system can, so that a full disk shows here."""
