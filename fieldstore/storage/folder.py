@@ -47,6 +47,7 @@ class Folder:
             with nullcontext() if database is not None and database.exists() else self.writing():
                 if database is not None and not database.exists():
                     files.close(files.open(database))  # with the mode of all our files; SQLite would ask the umask
+                    files.sync_folder(path)  # so that no loss of power leaves a journal of nothing
                 self.database = Database(files, database, timeout)
             if not self.database.created:  # new, or its creation was interrupted
                 if facts is None:

@@ -12,10 +12,13 @@ from fieldstore.storage.files import Files
 
 APPLICATION = 0x464C4453  # "FLDS"
 FORMAT = 1
+_JOURNAL = bytes.fromhex("d9d505f920a163d7")  # how SQLite's rollback journals begin
 
 
 def refuse_foreign(files: Files, path: Path) -> None:
     """NotAStore or UnsupportedFormat unless this file is empty, or a database of ours; it is left as it is.
+
+    Empty is also what the undoing of its very first write will make of it.
 
     Looks without a trace: as an immutable file, or, where a log lies beside it, without a shared index or a checkpoint.
     """
@@ -34,6 +37,8 @@ def refuse_foreign(files: Files, path: Path) -> None:
     try:
         application, version, tables = (int(str(connection.execute(sql).fetchall()[0][0])) for sql in asked)
     except (apsw.NotADBError, apsw.CorruptError) as error:
+        if _was_empty(files, path):
+            return
         raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
     finally:
         connection.close()
@@ -44,3 +49,16 @@ def refuse_foreign(files: Files, path: Path) -> None:
         )
     if application != APPLICATION and (application or tables):
         raise NotAStore(f"'{path}' is a database of something else; it was left as it is")
+
+
+def _was_empty(files: Files, path: Path) -> bool:
+    """Whether power was lost in the first write to a database, by the journal beside it: SQLite will undo that."""
+    journal = path.with_name(path.name + "-journal")
+    if not journal.exists():
+        return False
+    file = files.open(journal)
+    try:
+        head = files.read(file, 28, 0)
+    finally:
+        files.close(file)
+    return head[:8] == _JOURNAL and head[16:20] == bytes(4)  # its mark, and the pages that the database had before

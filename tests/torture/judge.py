@@ -110,7 +110,9 @@ def _answers(store: FieldStore, state: State) -> list[str]:
         scores = vectors @ live[id].vector + bonus
         order = [ids[at] for at in np.argsort(-scores, kind="stable")]
         hits = store.search(live[id].vector, len(ids) + 5, exact=True)
-        if [hit.id for hit in hits] != order or not np.allclose([hit.score for hit in hits], -np.sort(-scores), atol=1e-5):
+        if [hit.id for hit in hits] != order or not np.allclose(
+            [hit.score for hit in hits], -np.sort(-scores), atol=1e-5
+        ):
             found.append("an exact search answers wrongly")
         by_id = dict(zip(ids, scores, strict=True))
         for hit in store.search(live[id].vector, 5):

@@ -17,7 +17,13 @@ _PIECE = 16
 def of_value(value: str) -> set[bytes]:
     """A string as UTF-8, UTF-16, base64 (at each of its three places), hex, and escaped in JSON, also twice."""
     plain = value.encode()
-    forms = {plain, value.encode("utf-16-le"), value.encode("utf-16-be"), plain.hex().encode(), plain.hex().upper().encode()}
+    forms = {
+        plain,
+        value.encode("utf-16-le"),
+        value.encode("utf-16-be"),
+        plain.hex().encode(),
+        plain.hex().upper().encode(),
+    }
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + plain)
         forms.add(encoded[4 if before else 0 : -4])  # the ends depend on what stands beside

@@ -20,7 +20,19 @@ from tests.torture import needles
 from tests.torture.disk import Died, Disk
 
 DIM = 24
-VERBS = ("add", "upsert", "update", "move", "forget", "restore", "reweight", "calibrate", "checkpoint", "reopen", "erase")
+VERBS = (
+    "add",
+    "upsert",
+    "update",
+    "move",
+    "forget",
+    "restore",
+    "reweight",
+    "calibrate",
+    "checkpoint",
+    "reopen",
+    "erase",
+)
 OPTIONS: dict[str, Any] = {"filter_keys": ["source"], "timeout": 0.0}
 
 
@@ -179,7 +191,7 @@ def _kept(
 
 class Told(NamedTuple):
     """How far a program came: steps acknowledged, whether another one was begun, the ledger's size and root at the last
-    acknowledgement, the certificates handed out, and the error that ended it."""
+    acknowledgement, the certificates handed out, the error that was met, and what `verify` found behind it."""
 
     acknowledged: int
     begun: bool
@@ -187,31 +199,44 @@ class Told(NamedTuple):
     root: bytes
     certificates: tuple[str, ...]
     error: BaseException | None = None
+    found: tuple[str, ...] = ()
 
 
-def execute(program: Program, folder: Path, disk: Disk, begin: int = 0) -> Told:
-    """Run a program's steps from number `begin` on, until they end or the disk spoils one of them."""
+def execute(
+    program: Program, folder: Path, disk: Disk, begin: int = 0, until: int | None = None, *, again: bool = False
+) -> Told:
+    """Run a program's steps from number `begin` on, until they end or the disk spoils one of them.
+
+    again: then mend the disk, and if the store is still open, look at it, do the step again and go on to the end.
+    """
     told = Told(begin, True, 0, b"", ())
     store: FieldStore | None = None
     try:
         store = _open(folder, disk)
-        for number in range(begin, len(program.steps)):
-            step = program.steps[number]
-            told = told._replace(begun=False) if disk.dead else _told(told, store, number)
-            disk.mark(b"begin %d" % number)
+        told = _told(told, store, begin)
+        for number in range(begin, len(program.steps) if until is None else until):
             told = told._replace(begun=True)
-            result = step.do(store)
+            disk.mark(b"begin %d" % number)
+            step = program.steps[number]
+            try:
+                result = step.do(store)
+            except (FieldStoreError, OSError, apsw.Error) as error:
+                told = told._replace(error=error)
+                if not again or store.closed or disk.fault is None:
+                    raise
+                disk.fault = None
+                told = told._replace(found=tuple(store.verify()))
+                result = step.do(store)
             if step.verb == "reopen":
                 store = _open(folder, disk)
-            if disk.dead:  # what SQLite keeps to itself, such as the failure of a checkpoint it made unasked
+            if disk.dead:  # in something that SQLite keeps to itself, as the failure of a checkpoint nobody asked for
                 raise Died
             if step.verb == "erase":
                 told = told._replace(certificates=(*told.certificates, result.to_json()))
             told = _told(told, store, number + 1)
             disk.mark(b"acknowledged %d %d " % (number + 1, told.size) + told.root)
         store.close()
-        store = None
-        return told if not disk.dead else told._replace(begun=False)
+        return told
     except (Died, FieldStoreError, OSError, apsw.Error) as error:
         return told._replace(error=error)
     finally:
@@ -226,8 +251,6 @@ def _open(folder: Path, disk: Disk) -> FieldStore:
 
 
 def _told(told: Told, store: FieldStore, acknowledged: int) -> Told:
-    if store.closed:
-        return told
     frontier = store._mirror.frontier
     return told._replace(acknowledged=acknowledged, begun=False, size=frontier.size, root=frontier.root())
 
