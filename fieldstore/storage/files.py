@@ -16,9 +16,11 @@ class Files:
     vfs: str | None = None
 
     def make_folder(self, path: Path) -> None:
-        """Create a folder (mode 0700) and its parents, and make its name durable."""
+        """Create a folder (mode 0700) and its parents, and make their names durable."""
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.sync_folder(path.parent)
+        for folder in missing:
+            self.sync_folder(folder.parent)
 
     def sync_folder(self, path: Path) -> None:
         """Make the names in a folder durable."""

@@ -50,7 +50,7 @@ class Kept(NamedTuple):
 class State(NamedTuple):
     """What a store has to hold: records by id; needles that must be gone."""
 
-    records: dict[str, Kept] = {}
+    records: dict[str, Kept]
     gone: frozenset[bytes] = frozenset()
 
     def with_record(self, id: str, kept: Kept) -> "State":
@@ -71,7 +71,7 @@ class Program:
     def __init__(self, seed: int, length: int, verbs: Sequence[str] = VERBS, first: int = 3) -> None:
         self._luck = random.Random(seed)
         self.steps: list[Step] = []
-        self.states = [State()]
+        self.states = [State({})]
         self._add(first)
         while len(self.steps) < length:
             self.step(self._luck.choice(verbs))
@@ -134,10 +134,11 @@ class Program:
 
     def _move(self) -> None:
         """Another vector, the same content."""
-        for id in self._some(True, 1):
-            vector, old = self._vector(), self.states[-1].records[id]
-            state = self.states[-1].with_record(id, _kept(id, True, vector, old.text, old.metadata, old.weight, old))
-            self._append("move", lambda store: store.update([id], vectors=[vector]), state)
+        if ids := self._some(True, 1):
+            vector, old = self._vector(), self.states[-1].records[ids[0]]
+            kept = _kept(ids[0], True, vector, old.text, old.metadata, old.weight, old)
+            state = self.states[-1].with_record(ids[0], kept)
+            self._append("move", lambda store: store.update(ids, vectors=[vector]), state)
 
     def _forget(self) -> None:
         ids = self._some(True, 3)
@@ -158,10 +159,10 @@ class Program:
         return state
 
     def _reweight(self) -> None:
-        for id in self._some(True, 1):
+        if ids := self._some(True, 1):
             weight = self._luck.choice((0.5, 2.0, 3.25))
-            state = self.states[-1].with_record(id, self.states[-1].records[id]._replace(weight=weight))
-            self._append("reweight", lambda store: store.reweight(id, weight), state)
+            state = self.states[-1].with_record(ids[0], self.states[-1].records[ids[0]]._replace(weight=weight))
+            self._append("reweight", lambda store: store.reweight(ids, weight), state)
 
     def _calibrate(self) -> None:
         kappa = self._luck.choice((15.0, 20.0, 30.0))
