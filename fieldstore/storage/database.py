@@ -37,6 +37,7 @@ _UNREADABLE = (  # what SQLite and apsw raise where a file does not hold what it
     apsw.ConstraintError, apsw.NoMemError, UnicodeDecodeError,
 )  # fmt: skip
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
+_REFUSED = apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError  # what a failing disk ends as
 _CACHE = 16384  # KiB of pages: the upper levels of every tree of a million records, and all that one batch changes
 _SCHEMA = """
 CREATE TABLE facts(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -154,7 +155,7 @@ class Database:
                 committing = True
             if isinstance(error, _UNREADABLE):
                 raise self._damaged(error) from error
-            if not isinstance(error, apsw.FullError | apsw.IOError | apsw.BusyError | apsw.ReadOnlyError):
+            if not isinstance(error, (*_REFUSED, apsw.BusyError, WriteFailed)):
                 raise
             if committing and not isinstance(error, apsw.BusyError):
                 raise StoreClosed(f"the write may or may not have happened ({error}); open the store again") from error
@@ -232,10 +233,13 @@ class Database:
         self._connection.execute("INSERT INTO certificates(body) VALUES(?)", (certificate,))
 
     def checkpoint(self) -> tuple[int, int, int]:
-        """Move the log into the database and truncate it: (0, 0, 0) when nothing of it is left."""
+        """Move the log into the database and truncate it: (0, 0, 0) when nothing of it is left.
+
+        Raises WriteFailed when the disk refused; what was committed is safe in the log then.
+        """
         try:
             busy, pages, moved = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
-        except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
+        except (apsw.BusyError, apsw.LockedError):
             return 1, -1, -1
         return int(busy), int(pages), int(moved)
 
@@ -411,7 +415,7 @@ class Database:
 
     def vacuum(self) -> None:
         """Rebuild the database file; what remained in half-empty pages goes."""
-        self._connection.execute("VACUUM")
+        self._rows("VACUUM")
 
     def damage(self) -> list[str]:
         """What SQLite itself finds wrong."""
@@ -425,6 +429,8 @@ class Database:
             return self._connection.execute(sql, values).fetchall()
         except _UNREADABLE as error:
             raise self._damaged(error) from error
+        except _REFUSED as error:
+            raise WriteFailed(f"the disk refused '{self._path}' ({error}); nothing was changed") from error
 
     def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
         """The rows of one statement for each of the points in turn; it is prepared once."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from fieldstore.errors import NotAStore
+from fieldstore.errors import NotAStore, StoreClosed
 from fieldstore.storage.database import Database
 from fieldstore.storage.files import Files
 from fieldstore.storage.foreign import refuse_foreign, refuse_journal_of_many
@@ -47,6 +47,7 @@ class Folder:
             with nullcontext() if database is not None and database.exists() else self.writing():
                 if database is not None and not database.exists():
                     files.close(files.open(database))  # with the mode of all our files; SQLite would ask the umask
+                    files.sync_folder(database.parent)  # so that no loss of power leaves a journal of nothing
                 self.database = Database(files, database, timeout)
             if not self.database.created:  # new, or its creation was interrupted
                 if facts is None:
@@ -96,8 +97,13 @@ class Folder:
             if self.path is None:
                 self._vectors = VectorMemory(dim)
             else:
-                self._vectors = VectorFile(self._files, self.path / _VECTORS, dim)
-                self._files.sync_folder(self.path)  # its name must be as durable as its rows
+                vectors = VectorFile(self._files, self.path / _VECTORS, dim)
+                try:
+                    self._files.sync_folder(self.path)  # its name must be as durable as its rows
+                except OSError as error:
+                    vectors.close()
+                    raise StoreClosed(f"'{self.path}' could not be synced ({error}); open the store again") from error
+                self._vectors = vectors
         return self._vectors
 
     def search(self, needles: list[bytes]) -> Search:

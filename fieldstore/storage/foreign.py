@@ -12,11 +12,13 @@ from fieldstore.storage.files import Files
 
 APPLICATION = 0x464C4453  # "FLDS"
 FORMAT = 1
-_END_OF_NAME = bytes.fromhex("d9d505f920a163d7")  # the last bytes of a journal that names a super-journal
+_JOURNAL = bytes.fromhex("d9d505f920a163d7")  # how a rollback journal begins, and ends where it names a super-journal
 
 
 def refuse_foreign(files: Files, path: Path) -> None:
     """NotAStore or UnsupportedFormat unless this file is empty, or a database of ours; it is left as it is.
+
+    Empty is also what the undoing of its very first write will make of it.
 
     Looks without a trace: as an immutable file, or, where a log lies beside it, without a shared index or a checkpoint.
     """
@@ -36,6 +38,8 @@ def refuse_foreign(files: Files, path: Path) -> None:
             _look_alone(connection)
         application, version, tables = (int(str(connection.execute(sql).fetchall()[0][0])) for sql in asked)
     except (apsw.NotADBError, apsw.CorruptError, apsw.SQLError, UnicodeDecodeError) as error:
+        if _was_empty(files, path):
+            return
         raise NotAStore(f"'{path}' is no fieldstore database ({error}); it was left as it is") from None
     finally:
         connection.close()
@@ -58,5 +62,18 @@ def _look_alone(connection: apsw.Connection) -> None:
 
 def refuse_journal_of_many(path: Path) -> None:
     """NotAStore for a rollback journal that names another: SQLite would delete whatever file that name is of."""
-    if path.exists() and path.read_bytes()[-8:] == _END_OF_NAME:
+    if path.exists() and path.read_bytes()[-8:] == _JOURNAL:
         raise NotAStore(f"'{path}' belongs to several databases, which a store is not; it was left as it is")
+
+
+def _was_empty(files: Files, path: Path) -> bool:
+    """Whether power was lost in the first write to a database, by the journal beside it: SQLite will undo that."""
+    journal = path.with_name(path.name + "-journal")
+    if not journal.exists():
+        return False
+    file = files.open(journal)
+    try:
+        head = files.read(file, 28, 0)
+    finally:
+        files.close(file)
+    return head[:8] == _JOURNAL and head[16:20] == bytes(4)  # its mark, and the pages that the database had before

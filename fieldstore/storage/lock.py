@@ -53,7 +53,8 @@ class WriterLock:
             time.sleep(_POLL)
         self._is_held = True
         try:
-            self._files.write(self._file, memoryview(f"{os.getpid():<20}\n".encode()), 0)
+            with suppress(OSError):  # it is only for the message of who waits
+                self._files.write(self._file, memoryview(f"{os.getpid():<20}\n".encode()), 0)
             yield
         finally:
             self._is_held = False

@@ -1,0 +1,57 @@
+"""Kills, power losses, failing disks inside an erase: not erased and no certificate, or erased, certified, and gone."""
+
+import random
+import shutil
+from pathlib import Path
+
+from tests.torture.disk import Disk, Fault
+from tests.torture.f1 import dies
+from tests.torture.f3 import losses, recorded, syncs
+from tests.torture.f4 import fails
+from tests.torture.figures import Figures
+from tests.torture.program import VERBS, Program, execute, small
+
+COUNT, PIECE = 2400, 400
+HOW = ("EIO", "ENOSPC", "short", "lose", "late")
+_SHARE = 30  # trials of each kind in one erase
+_PLAIN = [verb for verb in VERBS if verb not in ("erase", "reopen")]
+
+
+def run(count: int, seed: int, folder: Path) -> Figures:
+    """Some erases in stores of some history; of each every operation, in every way, drawn until there are enough."""
+    total = Figures()
+    with small():
+        for number in range(1000 * seed, 1000 * seed + 1000):
+            if total.trials >= count:
+                break
+            total = total.plus(of_one_erase(number, folder))
+    return total
+
+
+def of_one_erase(number: int, folder: Path) -> Figures:
+    """A store of ten verbs or so, two more, and the erase: of each kind of trial there are some."""
+    luck = random.Random(number)
+    what, before = f"F8, program {number}", folder / "before"
+    program = Program(number, 10, _PLAIN, first=8)
+    begin = len(program.steps)
+    while program.steps[-1].verb != "erase":
+        program.step(luck.choice(("update", "move", "forget", "erase", "erase")))
+    shutil.rmtree(before, ignore_errors=True)
+    execute(program, before, Disk(before), until=begin)
+    base = {"begin": begin, "before": before}
+    _, trace = recorded(program, folder / "s", before, begin)
+    mark = b"begin %d" % (len(program.steps) - 1)
+    ops = [op.kind if op.kind != "mark" else op.data for op in trace]
+    first = sum(isinstance(op, str) for op in ops[: ops.index(mark)])
+    last = sum(isinstance(op, str) for op in ops)
+    total, only = Figures(), len(program.steps) - 1
+    for at in luck.sample(range(first, last), min(_SHARE, last - first)):
+        total = total.plus(dies(program, what, at, folder / "s", luck, **base))
+    for at in luck.sample(range(first, last), min(_SHARE, last - first)):
+        fault = Fault(at, luck.choice(HOW), sticky=luck.random() < 0.4, part=luck.random())
+        figures = fails(program, what, fault, folder / "s", again=luck.random() < 0.5, **base)
+        total = total.plus(figures) if figures.injected else total
+    total = total.plus(losses(program, what, number, folder, only=only, most=_SHARE, **base))
+    for kill in syncs(trace, mark):
+        total = total.plus(losses(program, what, number, folder, kill=kill, most=8, **base))
+    return total
