@@ -194,6 +194,8 @@ class Database:
 
     def append(self, draft: Draft) -> None:
         """Append the draft's entries and bring everything derived from them up to date."""
+        if not draft.leaves:
+            return
         points = {element: known.point for element, known in draft.sums.items()}
         lines = zip(draft.leaves, draft.encoded, strict=True)
         entries = ((leaf.seq, points.get(leaf.element), data) for leaf, data in lines)
