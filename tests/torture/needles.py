@@ -27,8 +27,10 @@ def of_value(value: str) -> set[bytes]:
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + plain)
         forms.add(encoded[4 if before else 0 : -4])  # the ends depend on what stands beside
-    escaped = json.dumps(value)[1:-1]
-    return forms | {escaped.encode(), json.dumps(escaped)[1:-1].encode()}
+    for ascii in (True, False):
+        escaped = json.dumps(value, ensure_ascii=ascii)[1:-1]
+        forms |= {escaped.encode(), json.dumps(escaped, ensure_ascii=ascii)[1:-1].encode()}
+    return forms
 
 
 def of_vector(vector: np.ndarray) -> set[bytes]:
