@@ -133,10 +133,14 @@ class Database:
 
     def check(self) -> None:
         """StoreDamaged unless these are the tables of a store, and as much as it says it holds can be in the file."""
-        found = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")
-        check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA)
-        room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
-        check_size(self._path, self.facts()["size"], self.points(), room)
+        self.begin_reading()  # all of it as of one moment: another process may be writing
+        try:
+            found = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+            check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA)
+            room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
+            check_size(self._path, self.facts()["size"], self.points(), room)
+        finally:
+            self.end_reading()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
