@@ -20,6 +20,7 @@ from fieldstore import metadata
 from fieldstore.columns import Columns
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
 from fieldstore.engine.field import Field
+from fieldstore.engine.inputs import not_unit
 from fieldstore.errors import (
     FieldStoreError,
     ForkedStore,
@@ -163,7 +164,12 @@ class Mirror:
             raise StoreDamaged(f"the sums of {self.name} cannot be read ({error})") from None
         if touched.min(initial=0) < 0:
             raise StoreDamaged(f"the sums of {self.name} hold a weight below 0, or a point")
-        self._field.mount(self.folder.vectors(dim).rows(database.points()))
+        rows = self.folder.vectors(dim).rows(database.points())
+        if len(wrong := not_unit(rows, touched[touched[:, 1] > 0, 0])):
+            raise StoreDamaged(
+                f"the vector of point {wrong[0]} in {self.name} was changed: it has another length than 1"
+            )
+        self._field.mount(rows)
         self._field.reweight(touched[:, 0], touched[:, 1] / MILLIONTHS)
         if opening:
             self._kept.learned_again(self._field, time.monotonic() - begin)

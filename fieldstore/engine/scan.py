@@ -307,7 +307,7 @@ def assign(rows, centres, scales, blocks, floats, behind, look, twice, cells):
             row, planes, step, total, centres, scales, blocks, floats, behind, np.float32(2.0), look,
             np.float32(np.inf), near,
         )  # fmt: skip
-        cells[i, 0] = items[0]
+        cells[i, 0] = items[0] if found > 0 else 0  # a row that is not a number is near nothing
         cells[i, 1] = -1
         if not twice or found < 2:
             continue

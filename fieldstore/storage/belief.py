@@ -64,10 +64,11 @@ def check_facts(path: Path | None, facts: dict[str, Any]) -> None:
         raise StoreDamaged(f"'{path}': its frontier is of a ledger of another size; bring it back from a backup")
 
 
-def check_size(path: Path | None, entries: int, points: int, room: int) -> None:
-    """StoreDamaged where so many bytes cannot hold so many entries, or these so many points."""
-    if points > entries or entries * _LEAF > room:
+def check_size(path: Path | None, facts: dict[str, Any], points: int, room: int) -> None:
+    """StoreDamaged where so many bytes cannot hold so many entries, or these so many points of this dimension."""
+    entries = facts["size"]
+    if points > entries or entries * _LEAF > room or (points and facts["dim"] is None):
         raise StoreDamaged(
-            f"'{path}' has {room} bytes, which cannot hold {entries} entries about {points} points; bring it back from "
-            "a backup"
+            f"'{path}' has {room} bytes, which cannot hold {entries} entries about {points} points of dimension "
+            f"{facts['dim']}; bring it back from a backup"
         )

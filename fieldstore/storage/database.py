@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, WriteFailed
-from fieldstore.ledger import LATEST, Draft, Kind, Leaf, Sum, commitment
+from fieldstore.ledger import LATEST, NO_ELEMENT, Draft, Kind, Leaf, Sum, commitment
 from fieldstore.storage.belief import check_facts, check_schema, check_size
 from fieldstore.storage.files import Files
 from fieldstore.storage.filter_values import SCHEMA as FILTER_SCHEMA
@@ -138,7 +138,7 @@ class Database:
             found = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")
             check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA)
             room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
-            check_size(self._path, self.facts()["size"], self.points(), room)
+            check_size(self._path, self.facts(), self.points(), room)
         finally:
             self.end_reading()
 
@@ -469,6 +469,8 @@ def _bytes(value: object) -> bytes:
 
 def _version(row: Sequence[Any]) -> Version:
     id, element, point, weight, seq, kind, last = row
+    if not isinstance(element, bytes) or len(element) != len(NO_ELEMENT) or not all(type(n) is int for n in row[3:]):
+        raise StoreDamaged(f"what is kept of point {point} cannot be; verify() tells more")
     try:
         return Version(id, element, Sum(point, weight, seq, Kind(kind), last))
     except ValueError as error:

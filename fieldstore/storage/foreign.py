@@ -3,6 +3,7 @@
 # Rule: what is not ours, or newer than we are, is left as it is, to the byte.
 """Refusing databases of something else."""
 
+import os
 from pathlib import Path
 
 import apsw
@@ -62,7 +63,12 @@ def _look_alone(connection: apsw.Connection) -> None:
 
 def refuse_journal_of_many(path: Path) -> None:
     """NotAStore for a rollback journal that names another: SQLite would delete whatever file that name is of."""
-    if path.exists() and path.read_bytes()[-8:] == _JOURNAL:
+    if not path.exists() or path.stat().st_size < len(_JOURNAL):
+        return
+    with path.open("rb") as file:
+        file.seek(-len(_JOURNAL), os.SEEK_END)
+        end = file.read()
+    if end == _JOURNAL:
         raise NotAStore(f"'{path}' belongs to several databases, which a store is not; it was left as it is")
 
 

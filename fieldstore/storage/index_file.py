@@ -135,8 +135,10 @@ class IndexFile:
 
     def _zero(self, file: int, begin: int, end: int) -> None:
         nothing = memoryview(bytes(_STEP))
-        for at in range(begin, end, _STEP):
+        at = begin
+        while (at := max(at, self._files.next_data(file, at))) < end:  # holes are zeros already
             self._files.write(file, nothing[: min(_STEP, end - at)], at)
+            at += _STEP
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:

@@ -26,6 +26,7 @@ COUNT, PIECE = 5000, 500
 DIM, RECORDS = 8, 30
 SLOW = 10.0  # seconds of this process that one folder may take
 ROOM = 1 << 30  # bytes of memory that it may ask for beyond what is in use
+IMMENSE = 1 << 30  # bytes
 NUMBERS = [-(2**63), -1, 0, 1, 7, 29, 30, 255, 65536, 2**31, 2**32 - 1, 2**40, 2**53 + 1, 2**62, 2**63 - 1]
 NAMES = ["ü", "a b", "名前", "e\u0301", "-rf", "a'b\"c", "%41?immutable=0#x", "x" * 200, "new\nline", "..."]
 TABLES = {
@@ -40,8 +41,8 @@ TABLES = {
     "filter_values": ["number", "point", "value"],
 }
 TEXTS = [
-    "", "{", "{}", "[]", "null", "NaN", '{"a":1,"a":2}', '{"n":1e999}', "[" * 5000, '{"n":' * 3000, "\ud7ff", "../../etc",
-    "/dev/stdin", "';DROP TABLE sums;--", '{"__proto__":{}}', "9" * 5000,
+    "", "{", "{}", "[]", "null", "NaN", '{"a":1,"a":2}', '{"n":1e999}', "[" * 5000, '{"n":' * 3000, "\ud7ff",
+    "../../etc", "/dev/stdin", "';DROP TABLE sums;--", '{"__proto__":{}}', "9" * 5000,
 ]  # fmt: skip
 
 
@@ -200,9 +201,9 @@ def by_files(place: Path, luck: random.Random, victim: Path) -> str:
         ["store.db", "store.db-wal", "store.db-shm", "store.db-journal", "vectors.f32", "lock", "index", "x"]
     )
     path, how = place / name, luck.choice(["none", "empty", "link", "pipe", "folder", "immense", "other", "copy"])
-    if path.is_dir():
+    if path.is_dir() or not all_files(place):
         return "nothing"
-    data = path.read_bytes() if path.is_file() else b""
+    data = path.read_bytes() if path.exists() else b""
     path.unlink(missing_ok=True)
     if how == "empty":
         path.touch()
@@ -218,12 +219,13 @@ def by_files(place: Path, luck: random.Random, victim: Path) -> str:
     elif how == "other":
         path.write_bytes(luck.randbytes(5000))
     elif how == "copy":
-        path.write_bytes(luck.choice(sorted(f7.files_of(place).values()) or [b""]) if all_files(place) else b"")
+        path.write_bytes(luck.choice(sorted(f7.files_of(place).values()) or [b""]))
     return f"{name}: {how}"
 
 
 def all_files(place: Path) -> bool:
-    return all(path.is_file() and not path.is_symlink() for path in place.iterdir())
+    paths = list(place.iterdir())
+    return all(path.is_file() and not path.is_symlink() and path.stat().st_size < IMMENSE for path in paths)
 
 
 HARMS = [by_sql, by_sql, by_sql, by_bytes, by_bytes, by_files]
