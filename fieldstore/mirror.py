@@ -165,10 +165,7 @@ class Mirror:
         if touched.min(initial=0) < 0:
             raise StoreDamaged(f"the sums of {self.name} hold a weight below 0, or a point")
         rows = self.folder.vectors(dim).rows(database.points())
-        if len(wrong := not_unit(rows, touched[touched[:, 1] > 0, 0])):
-            raise StoreDamaged(
-                f"the vector of point {wrong[0]} in {self.name} was changed: it has another length than 1"
-            )
+        self._check_rows(rows, touched[touched[:, 1] > 0, 0])
         self._field.mount(rows)
         self._field.reweight(touched[:, 0], touched[:, 1] / MILLIONTHS)
         if opening:
@@ -341,10 +338,16 @@ class Mirror:
         return np.empty(0) if self._field is None else self._field.weights
 
     def row(self, point: int) -> NDArray[np.float32]:
-        """(dim,) the vector of a point."""
+        """(dim,) the vector of a point that was not erased. Raises StoreDamaged where it is none."""
         assert self.dim is not None  # there is a point, so there is a dimension
-        row: NDArray[np.float32] = self.folder.vectors(self.dim).rows(point + 1)[point]
-        return row
+        rows = self.folder.vectors(self.dim).rows(point + 1)
+        self._check_rows(rows, np.array([point]))
+        return rows[point]
+
+    def _check_rows(self, rows: NDArray[np.float32], points: NDArray[np.int64]) -> None:
+        """StoreDamaged where a row has another length than 1: what is no number would lead a loop astray."""
+        if len(wrong := not_unit(rows, points)):
+            raise StoreDamaged(f"the vector of point {wrong[0]} in {self.name} was changed: its length is not 1")
 
     def contents(self, points: Sequence[int]) -> dict[int, Content]:
         """What points hold; UnknownRecord when one of them was erased."""

@@ -25,8 +25,8 @@ from tests.torture.program import small
 COUNT, PIECE = 5000, 500
 DIM, RECORDS = 8, 30
 SLOW = 10.0  # seconds of this process that one folder may take
-ROOM = 1 << 30  # bytes of memory that it may ask for beyond what is in use
-IMMENSE = 1 << 30  # bytes
+ROOM = 1 << 32  # bytes of memory that may be asked for; every thread of ours reserves 64 MiB
+IMMENSE = 1 << 24  # bytes
 NUMBERS = [-(2**63), -1, 0, 1, 7, 29, 30, 255, 65536, 2**31, 2**32 - 1, 2**40, 2**53 + 1, 2**62, 2**63 - 1]
 NAMES = ["ü", "a b", "名前", "e\u0301", "-rf", "a'b\"c", "%41?immutable=0#x", "x" * 200, "new\nline", "..."]
 TABLES = {
