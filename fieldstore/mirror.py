@@ -342,7 +342,8 @@ class Mirror:
         assert self.dim is not None  # there is a point, so there is a dimension
         rows = self.folder.vectors(self.dim).rows(point + 1)
         self._check_rows(rows, np.array([point]))
-        return rows[point]
+        row: NDArray[np.float32] = rows[point]
+        return row
 
     def _check_rows(self, rows: NDArray[np.float32], points: NDArray[np.int64]) -> None:
         """StoreDamaged where a row has another length than 1: what is no number would lead a loop astray."""

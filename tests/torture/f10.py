@@ -8,6 +8,7 @@ cell. What was not erased must be found, or the scan is blind.
 import os
 import random
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -23,10 +24,11 @@ DIM, RECORDS = 24, 280
 def run(count: int, seed: int, folder: Path) -> Figures:
     """A store of so many records that it has cells; each trial churns, erases one to three, and looks."""
     luck, rng = random.Random(seed), np.random.default_rng(seed)
-    os.environ["SQLITE_TMPDIR"] = os.environ["TMPDIR"] = str(folder)  # a temporary file would lie where we look
     field._CELLS_FROM, before = (256, 0), field._CELLS_FROM
     kept._UNSAVED, unsaved = 0, kept._UNSAVED
     found, alive = Figures(), {}
+    temporary = patch.dict(os.environ, SQLITE_TMPDIR=str(folder), TMPDIR=str(folder))  # where we look
+    temporary.start()
     try:
         with FieldStore(folder / "s", filter_keys=["source"]) as store:
             for first in range(0, RECORDS, 70):
@@ -54,6 +56,7 @@ def run(count: int, seed: int, folder: Path) -> Figures:
         found = found.plus(Figures(broken=tuple(store.verify())))
         store.close()
     finally:
+        temporary.stop()
         field._CELLS_FROM, kept._UNSAVED = before, unsaved
     return found
 

@@ -18,26 +18,9 @@ VALUES: list[Any] = [
     {}, {"c": 1}, (1, 2), {1, 2}, b"x", object(), 10**400, np.float64(1), np.int64(1),
 ]  # fmt: skip
 OPERATORS = [
-    "$eq",
-    "$ne",
-    "$gt",
-    "$gte",
-    "$lt",
-    "$lte",
-    "$in",
-    "$nin",
-    "$between",
-    "$exists",
-    "$like",
-    "$ilike",
-    "$contains",
-    "$any",
-    "$all",
-    "$is_empty",
-    "$not",
-    "$x",
-    "$where",
-]
+    "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$between", "$exists", "$like", "$ilike", "$contains",
+    "$any", "$all", "$is_empty", "$not", "$x", "$where",
+]  # fmt: skip
 STORED = [None, True, 0, 1, 1.0, -1, 0.5, "", "a", "de", "d%", "é", [], [1, "a"], [[1]], {}, {"c": 1}, {"c": [1]}, "A"]
 DECLARED = ["a", "b", "b.c", "lang"]
 
