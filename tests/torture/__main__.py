@@ -28,8 +28,8 @@ Piece = tuple[str, int, int]  # test, seed, trials
 def names() -> list[str]:
     """Every torture test there is, F1 before F10."""
     found = [module.name.upper() for module in pkgutil.iter_modules(tests.torture.__path__)]
-    found = [name for name in found if re.fullmatch(r"F\d+|FUZZ_\w+", name)]
-    return sorted(found, key=lambda name: (int(name[1:]) if name[1:].isdigit() else 1000, name))
+    found = [name for name in found if re.fullmatch(r"F\d+(_\w+)?|FUZZ_\w+", name)]
+    return sorted(found, key=lambda name: (int("".join(filter(str.isdigit, name)) or 1000), name))
 
 
 def module(name: str):

@@ -17,6 +17,7 @@ from tests.torture import needles
 from tests.torture.figures import Figures
 from tests.torture.program import OPTIONS, Program, State, Told
 
+_MOST = 400  # needles looked for at once: all there are, but in a store of very many erases
 logging.getLogger("fieldstore").setLevel(logging.ERROR)
 
 
@@ -130,8 +131,10 @@ def _leftovers(folder: Path, state: State) -> list[str]:
     """Needles of what was erased; and whether the scan sees anything at all, by what is there."""
     if not state.gone:
         return []
+    gone = sorted(state.gone)
+    gone = random.Random(len(gone)).sample(gone, min(_MOST, len(gone)))
     files = needles.contents(folder)
-    found = [f"left behind after an erase: {place}" for place in needles.found(files, state.gone)]
+    found = [f"left behind after an erase: {place}" for place in needles.found(files, set(gone))]
     for id in list(state.records)[:1]:
         if not needles.found(files, {id.encode()}):
             found.append(f"the scan is blind: it does not see the id {id}")
