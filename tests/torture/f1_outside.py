@@ -10,7 +10,7 @@ from pathlib import Path
 from fieldstore import FieldStore, FieldStoreError
 from tests.torture.figures import Figures
 from tests.torture.judge import judged, possible
-from tests.torture.program import OPTIONS, Program, Told
+from tests.torture.program import OPTIONS, Program, Told, quiet
 
 COUNT, PIECE = 120, 30
 STRACE = shutil.which("strace")
@@ -24,9 +24,10 @@ def run(count: int, seed: int, folder: Path) -> Figures:
     if STRACE is None:
         return Figures(broken=("there is no strace here, so nothing was tried from outside",))
     total = Figures()
-    for number in range(1000 * seed, 1000 * seed + count):
-        total = total.plus(trial(number, folder / "s"))
-        shutil.rmtree(folder / "s", ignore_errors=True)
+    with quiet():
+        for number in range(1000 * seed, 1000 * seed + count):
+            total = total.plus(trial(number, folder / "s"))
+            shutil.rmtree(folder / "s", ignore_errors=True)
     return total
 
 

@@ -4,7 +4,6 @@
 # Rule: judged with the plain disk, in this process, and by answers: nothing here asks the store how it did something.
 """Judging a store after a fault."""
 
-import logging
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from tests.torture.figures import Figures
 from tests.torture.program import OPTIONS, Program, State, Told
 
 _MOST = 400  # needles looked for at once: all there are, but in a store of very many erases
-logging.getLogger("fieldstore").setLevel(logging.ERROR)
 
 
 def judged(folder: Path, told: Told, states: Sequence[State], what: str, injected: int = 1) -> Figures:
