@@ -96,10 +96,10 @@ MUTANTS = [
         "            del error\n",
     ),
     Mutant(
-        "the names of new files are not synced",
-        "fieldstore/storage/files.py",
-        "        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)\n",
-        "        return\n        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)\n",
+        "the name of the vectors is not synced",
+        "fieldstore/storage/folder.py",
+        "                    self._files.sync_folder(self.path)  # its name",
+        "                    pass  # its name",
     ),
     Mutant(
         "a saved index is believed without a look",
