@@ -4,8 +4,7 @@ import random
 
 import pytest
 
-from tests.torture import __main__ as runner
-from tests.torture import f1_outside
+from tests.torture import f1_outside, runner
 from tests.torture.disk import Op
 from tests.torture.figures import Figures
 from tests.torture.power import Power

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, WriteFailed
+from fieldstore.errors import FieldStoreError, NotAStore, StoreClosed, StoreDamaged, WriteFailed
 from fieldstore.ledger import Draft, Kind, Leaf, Sum, commitment
 from fieldstore.storage.files import Files
 from fieldstore.storage.filter_values import FilterValues
@@ -403,19 +403,20 @@ class Database:
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         try:
             return self._connection.execute(sql, values).fetchall()
-        except (apsw.CorruptError, apsw.NotADBError) as error:
-            raise self._damaged(error) from error
-        except _REFUSED as error:
-            raise WriteFailed(f"the disk refused '{self._path}' ({error}); nothing was changed") from error
+        except (apsw.CorruptError, apsw.NotADBError, *_REFUSED) as error:
+            raise self._said(error) from error
 
     def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
         """The rows of one statement for each of the points in turn; it is prepared once."""
         try:
             return self._connection.executemany(sql, [(point,) for point in points]).fetchall()
-        except (apsw.CorruptError, apsw.NotADBError) as error:
-            raise self._damaged(error) from error
+        except (apsw.CorruptError, apsw.NotADBError, *_REFUSED) as error:
+            raise self._said(error) from error
 
-    def _damaged(self, error: apsw.Error) -> StoreDamaged:
+    def _said(self, error: apsw.Error) -> FieldStoreError:
+        """SQLite's trouble with the file, in our words."""
+        if isinstance(error, _REFUSED):
+            return WriteFailed(f"the disk refused '{self._path}' ({error}); nothing was changed")
         return StoreDamaged(f"'{self._path}' is damaged ({error}); bring it back from a backup")
 
     def _one(self, sql: str, *values: Any) -> Any:
