@@ -57,8 +57,9 @@ bench: .venv/bench/.installed  ## the benchmarks
 figures: .venv/bench/.installed  ## the committed figures of benchmarks/results into README.md, and their plots
 	$(BENCH) -m benchmarks readme
 
-mutants: .venv/dev/.installed  ## break forgetting, one thing at a time: each must turn a test red
+mutants: .venv/dev/.installed  ## break forgetting and durability, one thing at a time: each must turn a test red
 	$(DEV) -m tests.mutants
+	$(DEV) -m tests.torture.mutants
 	$(DEV) -m integrations.llama_index.tests.mutants
 
 torture: .venv/dev/.installed  ## faults by the thousand, in at most an hour: kills, power cuts, failing disks, hostile input

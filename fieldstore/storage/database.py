@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, WriteFailed
+from fieldstore.errors import FieldStoreError, NotAStore, StoreClosed, StoreDamaged, WriteFailed
 from fieldstore.ledger import LATEST, NO_ELEMENT, Draft, Kind, Leaf, Sum, commitment
 from fieldstore.storage.belief import check_facts, check_schema, check_size
 from fieldstore.storage.files import Files
@@ -158,7 +158,7 @@ class Database:
             except apsw.Error:
                 committing = True
             if isinstance(error, _UNREADABLE):
-                raise self._damaged(error) from error
+                raise self._said(error) from error
             if not isinstance(error, (*_REFUSED, apsw.BusyError, WriteFailed)):
                 raise
             if committing and not isinstance(error, apsw.BusyError):
@@ -433,19 +433,20 @@ class Database:
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         try:
             return self._connection.execute(sql, values).fetchall()
-        except _UNREADABLE as error:
-            raise self._damaged(error) from error
-        except _REFUSED as error:
-            raise WriteFailed(f"the disk refused '{self._path}' ({error}); nothing was changed") from error
+        except (*_UNREADABLE, *_REFUSED) as error:
+            raise self._said(error) from error
 
     def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
         """The rows of one statement for each of the points in turn; it is prepared once."""
         try:
             return self._connection.executemany(sql, [(point,) for point in points]).fetchall()
-        except _UNREADABLE as error:
-            raise self._damaged(error) from error
+        except (*_UNREADABLE, *_REFUSED) as error:
+            raise self._said(error) from error
 
-    def _damaged(self, error: BaseException) -> StoreDamaged:
+    def _said(self, error: BaseException) -> FieldStoreError:
+        """SQLite's trouble with the file, in our words."""
+        if isinstance(error, _REFUSED):
+            return WriteFailed(f"the disk refused '{self._path}' ({error}); nothing was changed")
         why = "or memory is short " if isinstance(error, apsw.NoMemError) else ""
         return StoreDamaged(f"'{self._path}' is damaged {why}({error}); bring it back from a backup")
 

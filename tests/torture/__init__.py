@@ -1,6 +1,6 @@
 """Torture: the F-tests of durability.md §3, run by `make torture`, which is `python -m tests.torture`.
 
-A test is a module named after it (`f1.py`, `f12.py`, `fuzz_filters.py`); the runner finds it by its name. It has
+A test is a module named after it (`f1.py`, `f1_outside.py`, `fuzz_filters.py`); the runner finds it by its name. It has
 
     COUNT = 4500        trials of the full run
     PIECE = 500         trials that are run at once: the unit that is resumed, and handed to a core
@@ -20,6 +20,7 @@ What there is to build on:
     power.py       the disk as it may be after power was lost: unsynced writes dropped, kept, reordered, torn
     program.py     the seeded writing: verbs, and a model of what a store has to hold after each
     judge.py       what is checked of a store that was opened again
+    mutants.py     what these tests must notice when it is broken; `make mutants` tries all of them
     needles.py     the byte runs that must be gone after an erase, in all encodings, and a scan that shares nothing with
                    the store's own
 """

@@ -20,7 +20,7 @@ def run(count: int, seed: int, folder: Path) -> Figures:
     with small():
         while total.trials < count:
             number += 1
-            program, kill = Program(number, 12), None
+            program, kill = Program(number, 12, first=3 if number % 3 else 26), None
             if number % 2 == 0:
                 _, trace = recorded(program, folder / "s")
                 kill = random.Random(number).choice(syncs(trace))

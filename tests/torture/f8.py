@@ -4,12 +4,17 @@ import random
 import shutil
 from pathlib import Path
 
+import apsw
+
+from fieldstore import FieldStore
+from tests.torture import needles
 from tests.torture.disk import Disk, Fault
 from tests.torture.f1 import dies
 from tests.torture.f3 import losses, recorded, syncs
 from tests.torture.f4 import fails
 from tests.torture.figures import Figures
-from tests.torture.program import VERBS, Program, execute, small
+from tests.torture.judge import judged, possible
+from tests.torture.program import OPTIONS, VERBS, Program, execute, small
 
 COUNT, PIECE = 2400, 400
 HOW = ("EIO", "ENOSPC", "short", "lose", "late")
@@ -52,6 +57,36 @@ def of_one_erase(number: int, folder: Path) -> Figures:
         figures = fails(program, what, fault, folder / "s", again=luck.random() < 0.5, **base)
         total = total.plus(figures) if figures.injected else total
     total = total.plus(losses(program, what, number, folder, only=only, most=_SHARE, **base))
+    for at in luck.sample(range(first, last), min(_SHARE // 3, last - first)):
+        total = total.plus(_hindered(program, what, at, folder / "s", luck, **base))
     for kill in syncs(trace, mark):
         total = total.plus(losses(program, what, number, folder, kill=kill, most=8, **base))
     return total
+
+
+def _hindered(
+    program: Program, what: str, at: int, here: Path, luck: random.Random, *, begin: int, before: Path
+) -> Figures:
+    """An erase that was killed is taken up while something is in its way: a reader of old pages, or a stray copy.
+
+    No certificate may come of it while a needle stands in any file; later the erase is finished as ever.
+    """
+    shutil.copytree(before, here)
+    told = execute(program, here, Disk(here, Fault(at, "stop")), begin)
+    reader, stray = apsw.Connection(str(here / "store.db")), here / "copy.bak"
+    reader.execute("BEGIN")
+    ((certified,),) = reader.execute("SELECT count(*) FROM certificates").fetchall()
+    reading = luck.random() < 0.5
+    if not reading:
+        reader.close()
+        stray.write_bytes(b" ".join(sorted(program.states[-1].gone)))
+    with FieldStore(here, **OPTIONS) as store:
+        issued = len(store.certificates()) > certified
+        places = needles.found(needles.contents(here), set(program.states[-1].gone)) if issued else []
+    reader.close()
+    stray.unlink(missing_ok=True)
+    trial = f"{what}, died at operation {at}, taken up beside a {'reader' if reading else 'copy'}"
+    figures = judged(here, told, possible(program, told), trial, 2)
+    shutil.rmtree(here)
+    found = tuple(f"{trial}: certified, and left behind: {place}" for place in places)
+    return figures._replace(wrong=figures.wrong + bool(found), broken=(*figures.broken, *found))

@@ -40,8 +40,9 @@ def of_vector(vector: np.ndarray) -> set[bytes]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, whole. Only for stores that no other process has open."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Every file below a folder, without runs of zeros. Only for stores that no other process has open."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes().replace(bytes(256), b"") for path in files}
 
 
 def found(files: dict[str, bytes], needles: set[bytes]) -> list[str]:

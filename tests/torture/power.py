@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tests.torture.disk import Op
 
-_OF_SQLITE = ("-wal", "-journal")  # SQLite syncs the folder when it first syncs one of these
+_OF_SQLITE = ("-wal", "-journal")  # when it first syncs one of these, SQLite syncs the folder too
 KINDS = {"dropped": None, "kept": None, "reordered": None, "torn at 512": 512, "torn at 4096": 4096}
 Files = dict[str, bytes]
 
@@ -53,7 +53,7 @@ class Power:
         elif op.kind == "sync":
             file = self._names[op.name]
             file.durable, file.pending = file.after(file.pending), []
-            if op.name.endswith(_OF_SQLITE):
+            if op.name.endswith(_OF_SQLITE) and any(name == op.name for name, _ in self._renamed):
                 self._sync_names()
         elif op.kind == "names" and op.name == self._folder:
             self._sync_names()

@@ -4,6 +4,7 @@
 # Rule: the model is plain: a dict from id to what the record holds. It shares nothing with the store.
 """Programs of verbs with their model, run on a disk that may fail."""
 
+import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -267,10 +268,23 @@ def _let_go(store: FieldStore) -> None:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """What a store logs of faults that we inject is no news."""
+    logger = logging.getLogger("fieldstore")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
 def small() -> Iterator[None]:
     """Stores in small: the vectors grow by few rows, cells and their saved index begin early, and the look for
     leftovers needs no process of its own (nobody else has these files open)."""
     with ExitStack() as stack:
+        stack.enter_context(quiet())
         stack.enter_context(patch("fieldstore.storage.vectors._GROWTH", 16))
         stack.enter_context(patch("fieldstore.engine.field._CELLS_FROM", (24, 0)))
         stack.enter_context(patch("fieldstore.kept._UNSAVED", 8))
