@@ -353,7 +353,7 @@ class Database:
     def contents(self, points: Sequence[int]) -> dict[int, Content]:
         """What points hold; those that were erased are left out."""
         rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
-        return {row[0]: Content(*row[1:]) for row in rows}
+        return {row[0]: _content(*row) for row in rows}
 
     def shown(self, points: Sequence[int]) -> list[tuple[int, str, str | None, str]]:
         """(point, id, text, metadata) of points, in their order; those that were erased are left out."""
@@ -466,6 +466,12 @@ class Database:
 
 def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
+
+
+def _content(point: int, id: object, text: object, metadata: object, salt: object) -> Content:
+    if isinstance(id, str) and isinstance(text, str | None) and isinstance(metadata, str) and isinstance(salt, bytes):
+        return Content(id, text, metadata, salt)
+    raise StoreDamaged(f"the record of point {point} holds what no record can; bring the store back from a backup")
 
 
 def _version(row: Sequence[Any]) -> Version:
