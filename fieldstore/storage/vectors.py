@@ -103,6 +103,7 @@ class VectorFile:
                     f"{self._path.name} holds {whole} rows, the ledger names {count}; nothing was changed. "
                     "Bring the file back from a backup"
                 )
+            whole = min(whole, -(-count // _GROWTH) * _GROWTH)  # however long the file says it is
             mapping = self._files.map(self._file, whole * self._width)
             self._mapped = np.frombuffer(mapping, "<f4").reshape(whole, self.dim)
         return self._mapped[:count]

@@ -179,11 +179,11 @@ FACTS = [
 
 def by_bytes(place: Path, luck: random.Random, _: Path) -> str:
     """Random bytes, an end cut off, or hostile numbers, anywhere in one file."""
-    path = luck.choice(
-        sorted(path for path in place.iterdir() if path.is_file() and not path.is_symlink()) or [place / "lock"]
-    )
-    if not path.is_file():
+    plain = sorted(path for path in place.iterdir() if path.is_file() and not path.is_symlink())
+    plain = [path for path in plain if path.stat().st_size < IMMENSE]
+    if not plain:
         return "nothing"
+    path = luck.choice(plain)
     data = bytearray(path.read_bytes())
     at = luck.randrange(min(len(data), 200) if luck.random() < 0.4 else len(data)) if data else 0
     if luck.random() < 0.2:
