@@ -10,6 +10,7 @@ import json
 import os
 import pkgutil
 import re
+import resource
 import tempfile
 import time
 import traceback
@@ -20,6 +21,7 @@ from pathlib import Path
 import tests.torture
 from tests.torture.figures import Figures
 
+_LONGEST = 2**30  # bytes of a file
 MEMORY = Path("/dev/shm")  # where there is none, the usual place for temporary files serves
 Piece = tuple[str, int, int]  # test, seed, trials
 
@@ -49,11 +51,14 @@ def run(piece: Piece) -> tuple[Figures, float]:
     """One piece, in a folder of its own; and the seconds a core worked for it, processes that it started included."""
     name, seed, count = piece
     begin = sum(os.times()[:4])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LONGEST, before[1]))  # what is damaged must not fill the memory
     with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
         try:
             figures = module(name).run(count, seed, Path(folder))
         except Exception:  # a test that breaks must not take the others along
             figures = Figures(broken=(f"{name}, seed {seed}, raised:\n{traceback.format_exc(limit=-6)}",))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
     return figures, sum(os.times()[:4]) - begin
 
 
