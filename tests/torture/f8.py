@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from collections.abc import Set
 from pathlib import Path
 
 import apsw
@@ -46,9 +47,11 @@ def of_one_erase(number: int, folder: Path) -> Figures:
     base = {"begin": begin, "before": before}
     _, trace = recorded(program, folder / "s", before, begin)
     mark = b"begin %d" % (len(program.steps) - 1)
-    ops = [op.kind if op.kind != "mark" else op.data for op in trace]
-    first = sum(isinstance(op, str) for op in ops[: ops.index(mark)])
-    last = sum(isinstance(op, str) for op in ops)
+    asked = [op.data for op in trace].index(mark)
+    first, last = (sum(op.kind != "mark" for op in part) for part in (trace[:asked], trace))
+    erased = program.states[-2].records.keys() - program.states[-1].records.keys()
+    gone = program.states[-1].gone | _salts(before, erased)
+    program.states[-1] = program.states[-1]._replace(gone=gone)
     total, only = Figures(), len(program.steps) - 1
     for at in range(first, last):
         total = total.plus(dies(program, what, at, folder / "s", luck, **base))
@@ -62,6 +65,14 @@ def of_one_erase(number: int, folder: Path) -> Figures:
     for kill in syncs(trace, mark):
         total = total.plus(losses(program, what, number, folder, kill=kill, most=8, **base))
     return total
+
+
+def _salts(before: Path, erased: Set[str]) -> set[bytes]:
+    """The salts of what is about to be erased."""
+    connection = apsw.Connection(str(before / "store.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    salts = {salt for id, salt in connection.execute("SELECT id, salt FROM records") if id in erased}
+    connection.close()
+    return salts
 
 
 def _hindered(
