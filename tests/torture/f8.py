@@ -2,11 +2,12 @@
 
 import random
 import shutil
+from collections.abc import Set
 from pathlib import Path
 
 import apsw
 
-from fieldstore import FieldStore
+from fieldstore import FieldStore, FieldStoreError
 from tests.torture import needles
 from tests.torture.disk import Disk, Fault
 from tests.torture.f1 import dies
@@ -18,7 +19,7 @@ from tests.torture.program import OPTIONS, VERBS, Program, execute, small
 
 COUNT, PIECE = 2400, 400
 HOW = ("EIO", "ENOSPC", "short", "lose", "late")
-_SHARE = 30  # trials of each kind in one erase
+_SHARE = 30  # trials of each other kind in one erase; kills are at every operation
 _PLAIN = [verb for verb in VERBS if verb not in ("erase", "reopen")]
 
 
@@ -46,11 +47,13 @@ def of_one_erase(number: int, folder: Path) -> Figures:
     base = {"begin": begin, "before": before}
     _, trace = recorded(program, folder / "s", before, begin)
     mark = b"begin %d" % (len(program.steps) - 1)
-    ops = [op.kind if op.kind != "mark" else op.data for op in trace]
-    first = sum(isinstance(op, str) for op in ops[: ops.index(mark)])
-    last = sum(isinstance(op, str) for op in ops)
+    asked = [op.data for op in trace].index(mark)
+    first, last = (sum(op.kind != "mark" for op in part) for part in (trace[:asked], trace))
+    erased = program.states[-2].records.keys() - program.states[-1].records.keys()
+    gone = program.states[-1].gone | _salts(before, erased)
+    program.states[-1] = program.states[-1]._replace(gone=gone)
     total, only = Figures(), len(program.steps) - 1
-    for at in luck.sample(range(first, last), min(_SHARE, last - first)):
+    for at in range(first, last):
         total = total.plus(dies(program, what, at, folder / "s", luck, **base))
     for at in luck.sample(range(first, last), min(_SHARE, last - first)):
         fault = Fault(at, luck.choice(HOW), sticky=luck.random() < 0.4, part=luck.random())
@@ -62,6 +65,14 @@ def of_one_erase(number: int, folder: Path) -> Figures:
     for kill in syncs(trace, mark):
         total = total.plus(losses(program, what, number, folder, kill=kill, most=8, **base))
     return total
+
+
+def _salts(before: Path, erased: Set[str]) -> set[bytes]:
+    """The salts of what is about to be erased."""
+    connection = apsw.Connection(str(before / "store.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    salts = {salt for id, salt in connection.execute("SELECT id, salt FROM records") if id in erased}
+    connection.close()
+    return salts
 
 
 def _hindered(
@@ -80,13 +91,17 @@ def _hindered(
     if not reading:
         reader.close()
         stray.write_bytes(b" ".join(sorted(program.states[-1].gone)))
-    with FieldStore(here, **OPTIONS) as store:
-        issued = len(store.certificates()) > certified
-        places = needles.found(needles.contents(here), set(program.states[-1].gone)) if issued else []
+    trial = f"{what}, died at operation {at}, taken up beside a {'reader' if reading else 'copy'}"
+    found: tuple[str, ...] = ()
+    try:
+        with FieldStore(here, **OPTIONS) as store:
+            if len(store.certificates()) > certified:
+                places = needles.found(needles.contents(here), set(program.states[-1].gone))
+                found = tuple(f"{trial}: certified, and left behind: {place}" for place in places)
+    except FieldStoreError as error:
+        found = (f"{trial}: cannot be opened: {error!r}",)
     reader.close()
     stray.unlink(missing_ok=True)
-    trial = f"{what}, died at operation {at}, taken up beside a {'reader' if reading else 'copy'}"
     figures = judged(here, told, possible(program, told), trial, 2)
     shutil.rmtree(here)
-    found = tuple(f"{trial}: certified, and left behind: {place}" for place in places)
     return figures._replace(wrong=figures.wrong + bool(found), broken=(*figures.broken, *found))
