@@ -4,7 +4,7 @@ import apsw
 import numpy as np
 import pytest
 
-from fieldstore import FieldStore
+from fieldstore import FieldStore, StoreDamaged
 
 DIM = 8
 
@@ -91,9 +91,19 @@ def test_rewriting_an_entrys_weight_is_found_even_with_a_fitting_sum(folder):
 
 def test_a_changed_vector_is_found(folder):
     with (folder / "vectors.f32").open("r+b") as file:
-        file.seek(4 * DIM * 4 + 3)
-        file.write(b"\x3f")
+        file.seek(4 * DIM * 4)
+        file.write(np.eye(DIM, dtype=np.float32)[0].tobytes())
     assert any("record 'r4'" in difference for difference in differences(folder))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38, 0.9])
+def test_a_vector_that_has_no_direction_or_another_length_is_refused_on_open(folder, value):
+    """It would lead the search for its cell to addresses at random."""
+    with (folder / "vectors.f32").open("r+b") as file:
+        file.seek(4 * DIM * 4)
+        file.write(np.full(DIM, value, np.float32).tobytes())
+    with pytest.raises(StoreDamaged, match="vector of point 4"):
+        FieldStore(folder)
 
 
 def test_an_erased_vector_that_came_back_is_found(folder):
