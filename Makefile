@@ -5,13 +5,14 @@
 #   make test PYTESTFLAGS="-k forget" flags for pytest; -n auto runs the tests in parallel
 #   make bench BENCHFLAGS="query --quick"   one question of the benchmarks (see python -m benchmarks --help)
 #   make bench BENCHFLAGS="--fast --data minilm"   all of them in 45 minutes; make figures shows them in the README
+#   make torture TORTUREFLAGS="F3 F8 --seed 7 --resume done.jsonl"   two tests of it, to be taken up where they ended
 #   make demo TORCH="torch"           another torch, or any arguments of pip install; on Linux the plain one may bring
 #                                     several GB for GPUs, and an --index-url of CPU builds spares them
 #   make demo PIPFLAGS=               show what pip does
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench figures mutants clean
+.PHONY: help demo test lint format bench figures mutants torture clean
 
 # The first that is a Python we support. Tried only when an environment is to be made.
 PYTHONS := python3 python3.13 python3.12 python3.11
@@ -21,6 +22,7 @@ PYTHON ?= $(shell for p in $(PYTHONS); do $$p -c '$(SUPPORTED)' 2>/dev/null && {
 PIPFLAGS ?= --quiet
 PYTESTFLAGS ?=
 BENCHFLAGS ?=
+TORTUREFLAGS ?=
 TORCH ?= torch==2.13.0
 
 # Package files: an edit in one of them installs again.
@@ -55,9 +57,13 @@ bench: .venv/bench/.installed  ## the benchmarks
 figures: .venv/bench/.installed  ## the committed figures of benchmarks/results into README.md, and their plots
 	$(BENCH) -m benchmarks readme
 
-mutants: .venv/dev/.installed  ## break forgetting, one thing at a time: each must turn a test red
+mutants: .venv/dev/.installed  ## break forgetting and durability, one thing at a time: each must turn a test red
 	$(DEV) -m tests.mutants
+	$(DEV) -m tests.torture.mutants
 	$(DEV) -m integrations.llama_index.tests.mutants
+
+torture: .venv/dev/.installed  ## faults by the thousand, in at most an hour: kills, power cuts, failing disks, hostile input
+	$(DEV) -m tests.torture $(TORTUREFLAGS)
 
 clean:  ## back to a fresh clone: environments, caches and builds
 	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .benchmarks

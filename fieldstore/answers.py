@@ -97,6 +97,7 @@ def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Recor
 def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:
     """How much of a live or forgotten record's content the others still carry; UnknownRecord for any other."""
     known = mirror.kept(id)
+    mirror.row(known.sum.point)  # refuses one that was changed
     copies, others = mirror.field.remaining(known.sum.point, count, allowed=allowed)
     weight = (known.sum.weight or -known.sum.last) / MILLIONTHS
     contents = mirror.contents(others.points.tolist())

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldstore import ledger
+from fieldstore import ledger, metadata
 from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.checkpoint import Checkpoint, origin_of
 from fieldstore.errors import FieldStoreError
@@ -120,6 +120,8 @@ def _facts(facts: dict[str, Any], fold: Fold, frontier: Frontier, kappa: float) 
         yield f"the ledger's root is {frontier.root().hex()}, the store believes in {stored.root().hex()}"
     if (facts["kappa"], facts["measured"]) != (fold.kappa, fold.measured):
         yield f"kappa is {fold.kappa} millionths by the ledger, the store believes in {facts['kappa']}"
+    if facts["time"] != fold.time:
+        yield f"the last entry is of the time {fold.time}, the store believes {facts['time']}"
     if fold.kappa is not None and kappa != fold.kappa / MILLIONTHS:
         yield f"kappa is {fold.kappa / MILLIONTHS} by the ledger, the field uses {kappa}"
 
@@ -214,6 +216,8 @@ def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> It
                         f"{name} (record '{content.id}') is not what the ledger committed to: content or vector was "
                         "changed"
                     )
+                if content.metadata != metadata.encode(metadata.decode(content.metadata)):
+                    yield f"{name} (record '{content.id}') has metadata in another form than stores keep it in"
                 if known.weight and live.setdefault(content.id, known.point) != known.point:
                     yield f"record '{content.id}' is live twice, as points {live[content.id]} and {known.point}"
         yield len(some)

@@ -47,7 +47,7 @@ class Certificate:
         """The certificate in this text; ValueError when it is none."""
         try:
             body = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"no certificate: {error}") from None
         if not isinstance(body, dict) or body.get("format") != FORMAT:
             raise ValueError(f"no certificate of the format {FORMAT}")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldstore.errors import StoreDamaged
 from fieldstore.filters import MISSING, equal
 
 _MISSING_CODE = 0
@@ -36,9 +37,14 @@ class Coded:
         if not rows:
             return
         known = self._known
-        self._codes[[point for point, _ in rows]] = [
-            _MISSING_CODE if text is None else known.get(text) or self._new(text) for _, text in rows
-        ]
+        try:
+            self._codes[[point for point, _ in rows]] = [
+                _MISSING_CODE if text is None else known.get(text) or self._new(text) for _, text in rows
+            ]
+        except (ValueError, TypeError, IndexError, RecursionError) as error:
+            raise StoreDamaged(
+                f"what is kept for a filter key cannot be read ({error}); verify() tells whose"
+            ) from None
 
     def _new(self, text: str) -> int:
         code = self._known[text] = len(self._known) + 1
@@ -80,7 +86,10 @@ class Coded:
     def _decoded(self) -> list[Any]:
         if len(self._values) <= len(self._known):
             fresh = list(self._known)[len(self._values) - 1 :]
-            self._values += json.loads(f"[{','.join(fresh)}]")
+            try:
+                self._values += json.loads(f"[{','.join(fresh)}]")
+            except (ValueError, RecursionError) as error:
+                raise StoreDamaged(f"what is kept for a filter key is no JSON ({error})") from None
         return self._values
 
     def _spread(self, codes: list[int]) -> NDArray[np.bool_]:

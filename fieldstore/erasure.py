@@ -9,6 +9,7 @@
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +39,8 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     database = folder.database
     begun = database.erasing()
     points = [point for point, _ in begun]
+    with database.transaction():
+        database.begin_erase(begun)  # of a process that died before its sync, the intent may be on no disk so far
     found, skipped = _needles(folder, points, dim)
     searchable = bool(remembered) or all(database.content(point) is not None for point in points)
     remembered.update(found)
@@ -98,7 +101,8 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     with database.transaction():
         database.end_erase(points, certificate.to_json())
     remembered.clear()
-    folder.database.checkpoint()
+    with suppress(WriteFailed):  # the certificate stands
+        database.checkpoint()
     return certificate
 
 

@@ -21,6 +21,7 @@ _LEAF = struct.Struct(">BQB16sQqQ32s32s")
 _LEAF_VERSION = 1
 NOTHING = bytes(32)
 NO_ELEMENT = bytes(16)
+LATEST = 253_402_300_799  # the last second of the year 9999: no calendar here goes on
 
 
 class Kind(IntEnum):

@@ -7,11 +7,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from fieldstore.errors import StoreDamaged
+
 _LARGEST = 2**53  # beyond it, JSON readers lose integers (RFC 8785)
 _DEEPEST = 64
 _LONGEST = 16 * 2**20
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_read = json.JSONDecoder().raw_decode  # what json.loads does, but for a look at the blanks around
+_json = json.JSONDecoder().raw_decode  # what json.loads does, but for a look at the blanks around
 
 
 def encode(metadata: object, what: str = "metadata") -> str:
@@ -34,15 +36,25 @@ def encode(metadata: object, what: str = "metadata") -> str:
 
 
 def decode(text: str) -> dict[str, Any]:
-    """The metadata in stored text, a fresh copy each time."""
-    decoded: dict[str, Any] = json.loads(text)
-    return decoded
+    """The metadata in stored text, a fresh copy each time. Raises StoreDamaged where it is none."""
+    return _read([text])[0]
 
 
 def decode_all(texts: Sequence[str]) -> list[dict[str, Any]]:
     """`decode` for each of the stored texts; JSON reads one long list several times faster than many short objects."""
-    decoded: list[dict[str, Any]] = _read(f"[{','.join(texts)}]")[0]
-    return decoded
+    return _read(texts)
+
+
+def _read(texts: Sequence[str]) -> list[dict[str, Any]]:
+    try:
+        text = f"[{','.join(texts)}]"
+        decoded, end = _json(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StoreDamaged(f"stored metadata is no JSON ({error}); verify() tells whose") from None
+    if end < len(text) or len(decoded) != len(texts) or not all(type(one) is dict for one in decoded):
+        raise StoreDamaged("stored metadata is no JSON object; verify() tells whose")
+    found: list[dict[str, Any]] = decoded
+    return found
 
 
 def check_text(text: object, what: str) -> None:

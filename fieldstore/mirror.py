@@ -20,7 +20,15 @@ from fieldstore import metadata
 from fieldstore.columns import Columns
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
 from fieldstore.engine.field import Field, Mask
-from fieldstore.errors import FieldStoreError, ForkedStore, StoreClosed, UnknownRecord, WrongEmbedder
+from fieldstore.engine.inputs import not_unit
+from fieldstore.errors import (
+    FieldStoreError,
+    ForkedStore,
+    StoreClosed,
+    StoreDamaged,
+    UnknownRecord,
+    WrongEmbedder,
+)
 from fieldstore.filters import Filter
 from fieldstore.following import Follower
 from fieldstore.kept import KeptField
@@ -42,8 +50,16 @@ class Mirror:
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder = folder
         self.closed = False
+        acknowledged = folder.acknowledged()  # before the facts: meanwhile another process may write
         self.facts = folder.database.facts()
         self.name = name
+        if acknowledged > self.facts["size"]:
+            folder.close()
+            raise StoreDamaged(
+                f"{name} has lost entries: its ledger has {self.facts['size']}, and {acknowledged} were acknowledged; "
+                "nothing was changed. Bring it back from a backup, all of it; where only some of its files were put "
+                "back on purpose, remove its file 'lock' and open it again"
+            )
         self._new = not self.facts["size"]
         self._pid = os.getpid()
         self._lock = threading.RLock()
@@ -146,8 +162,15 @@ class Mirror:
             self._field.kappa = kappa / MILLIONTHS
         if size == self._size:
             return
-        touched = np.array(database.sums_since(self._size), np.int64).reshape(-1, 2)
-        self._field.mount(self.folder.vectors(dim).rows(database.points()))
+        try:
+            touched = np.array(database.sums_since(self._size), np.int64).reshape(-1, 2)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise StoreDamaged(f"the sums of {self.name} cannot be read ({error})") from None
+        if touched.min(initial=0) < 0:
+            raise StoreDamaged(f"the sums of {self.name} hold a weight below 0, or a point")
+        rows = self.folder.vectors(dim).rows(database.points())
+        self._check_rows(rows, touched[touched[:, 1] > 0, 0])
+        self._field.mount(rows)
         self._field.reweight(touched[:, 0], touched[:, 1] / MILLIONTHS)
         if opening:
             self._kept.learned_again(self._field, time.monotonic() - begin)
@@ -215,6 +238,7 @@ class Mirror:
             database.put(contents)
             database.append(draft)
             database.begin_erase(erasing)
+        self.folder.acknowledge(draft.frontier.size)
         kinds = {leaf.kind for leaf in draft.leaves}
         later = self._field is not None and Kind.ADD in kinds and Kind.CALIBRATE not in kinds and not erasing
         if later and (len(draft.sums) >= _WORTH_A_THREAD or not self._follower.idle):
@@ -330,10 +354,17 @@ class Mirror:
         return np.empty(0) if self._field is None else self._field.weights
 
     def row(self, point: int) -> NDArray[np.float32]:
-        """(dim,) the vector of a point."""
+        """(dim,) the vector of a point that was not erased. Raises StoreDamaged where it is none."""
         assert self.dim is not None  # there is a point, so there is a dimension
-        row: NDArray[np.float32] = self.folder.vectors(self.dim).rows(point + 1)[point]
+        rows = self.folder.vectors(self.dim).rows(point + 1)
+        self._check_rows(rows, np.array([point]))
+        row: NDArray[np.float32] = rows[point]
         return row
+
+    def _check_rows(self, rows: NDArray[np.float32], points: NDArray[np.int64]) -> None:
+        """StoreDamaged where a row has another length than 1: what is no number would lead a loop astray."""
+        if len(wrong := not_unit(rows, points)):
+            raise StoreDamaged(f"the vector of point {wrong[0]} in {self.name} was changed: its length is not 1")
 
     def contents(self, points: Sequence[int]) -> dict[int, Content]:
         """What points hold; UnknownRecord when one of them was erased."""

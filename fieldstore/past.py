@@ -197,8 +197,7 @@ class View:
 
     def _since(self, database: Database, first: int) -> Iterator[tuple[int | None, Leaf]]:
         """The entries from a position on; those that replaced texts are noted on the way."""
-        for point, data in database.entries(first):
-            leaf = Leaf.decode(data)
+        for point, leaf in database.leaves(first, -1):
             if leaf.kind is Kind.UPDATE and point is not None:
                 self._replaced.setdefault(point, leaf.seq)
             yield point, leaf
@@ -265,7 +264,7 @@ class View:
 def _kappa(database: Database, size: int) -> int | None:
     """Millionths, by the last calibration among the first entries; None where there was none yet."""
     for last in range(size, 0, -4096):
-        some = [Leaf.decode(data) for _, data in database.entries(max(0, last - 4096), min(last, 4096))]
+        some = [leaf for _, leaf in database.leaves(max(0, last - 4096), min(last, 4096))]
         for leaf in reversed(some):
             if leaf.kind is Kind.CALIBRATE:
                 return leaf.weight

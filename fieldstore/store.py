@@ -77,8 +77,8 @@ class FieldStore(Trail):
     not finished then, but stays out of every answer. files: the disk; another one only in tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
-    their next query. Raises NotAStore, UnsupportedFormat, WrongEmbedder, or ValueError for arguments that contradict
-    the store.
+    their next query. Raises NotAStore, UnsupportedFormat, StoreDamaged, WrongEmbedder, or ValueError for arguments that
+    contradict the store. Of a store from anybody nothing is ever executed; that it is whole, only `verify` tells.
     """
 
     def __init__(

@@ -11,8 +11,7 @@ from datetime import datetime
 from fieldstore import answers, arguments, audit
 from fieldstore.certificate import Certificate
 from fieldstore.checkpoint import Checkpoint, origin_of, verify_checkpoint
-from fieldstore.errors import ReadOnlyStore, WriterBusy
-from fieldstore.ledger import Leaf
+from fieldstore.errors import ReadOnlyStore, StoreDamaged, WriterBusy
 from fieldstore.mirror import Mirror
 from fieldstore.past import View
 from fieldstore.records import Entry
@@ -39,8 +38,8 @@ class Trail:
         arguments.check_limit(limit)
         arguments.check_position(after)
         with self._mirror.reading() as database:
-            rows = list(database.entries(after + 1, -1 if limit is None else limit))
-            return iter([answers.entry(self._mirror, point, Leaf.decode(data)) for point, data in rows])
+            rows = database.leaves(after + 1, -1 if limit is None else limit)
+            return iter([answers.entry(self._mirror, point, leaf) for point, leaf in rows])
 
     def as_of(self, at: int | datetime, *, forgotten: bool = False) -> View:
         """The store as it was after the entry of that position, or at that time (aware of its zone), to be read.
@@ -103,7 +102,10 @@ class Trail:
     def certificates(self) -> list[Certificate]:
         """The certificates of all erases, oldest first; they name no record."""
         with self._mirror.reading():
-            return [Certificate.from_json(body) for body in self._mirror.folder.database.certificates()]
+            try:
+                return [Certificate.from_json(body) for body in self._mirror.folder.database.certificates()]
+            except ValueError as error:
+                raise StoreDamaged(f"{self} keeps something that is {error}; verify() tells more") from None
 
     def erasures(self) -> list[str]:
         """What was ever erased here: the name of each point in the ledger, 32 hex digits, which tells nothing else.

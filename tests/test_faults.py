@@ -2,6 +2,7 @@
 # half.
 
 import errno
+import random
 
 import apsw
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from fieldstore import FieldStore, NotAStore, StoreClosed, WriteFailed
 from fieldstore.storage.files import Files
 from fieldstore.storage.lock import refuse_network_folder
+from tests.torture.disk import Disk
+from tests.torture.power import Power
 
 DIM = 8
 
@@ -224,3 +227,105 @@ def test_an_interrupt_just_behind_the_commit_does_not_keep_a_forgotten_record_in
     assert "r1" not in [hit.id for hit in store.search(rng.normal(size=DIM), 10)]
     assert store.get("r1") == []
     assert store.verify() == []
+
+
+def test_a_write_that_the_system_takes_in_parts_is_made_whole(tmp_path):
+    class Sparing(Files):
+        def write_some(self, file, data, offset):
+            return super().write_some(file, data[:7], offset)
+
+    files = Sparing()
+    file = files.open(tmp_path / "f")
+    files.write(file, memoryview(bytes(range(100))), 3)
+    assert files.read(file, 200, 0) == bytes(3) + bytes(range(100))
+    files.close(file)
+
+
+def test_the_names_of_all_new_folders_are_synced(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(Files, "sync_folder", lambda self, path: synced.append(path))
+    Files().make_folder(tmp_path / "a" / "b" / "c")
+    assert set(synced) == {tmp_path, tmp_path / "a", tmp_path / "a" / "b"}
+
+
+@pytest.mark.parametrize("torn", [0, 512, 2048, 4096])
+def test_a_creation_whose_very_first_page_was_torn_is_taken_up_again(tmp_path, rng, torn):
+    disk = Disk(tmp_path / "begun", record=True)
+    with FieldStore(tmp_path / "begun", files=disk.files):
+        pass
+    power, folder = Power("begun", {}), tmp_path / "s"
+    folder.mkdir()
+    for op in disk.trace:  # until the first page of the database is written, beside its journal
+        power.follow(op)
+        if (op.kind, op.name) == ("write", "store.db"):
+            break
+    for name, content in dict(power.states(random.Random(1)))["kept"].items():
+        (folder / name).write_bytes(bytes(torn) + content[torn:] if name == "store.db" else content)
+    with FieldStore(folder) as store:
+        store.add(rng.normal(size=(1, DIM)))
+        assert store.verify() == []
+
+
+def test_what_is_no_database_is_left_alone_whatever_journal_lies_beside_it(tmp_path):
+    diary = b"my diary " * 100
+    (tmp_path / "store.db").write_bytes(diary)
+    for journal in (b"", b"no journal, but as long as one is", bytes.fromhex("d9d505f920a163d7") + b"\1" * 20):
+        (tmp_path / "store.db-journal").write_bytes(journal)
+        with pytest.raises(NotAStore, match="left as it is"):
+            FieldStore(tmp_path)
+        assert (tmp_path / "store.db").read_bytes() == diary
+
+
+def test_a_holders_name_that_cannot_be_written_down_stops_no_write(store, rng, monkeypatch):
+    def refuse(self, file, data, offset):
+        if len(data) <= 21 and not offset:
+            raise OSError(errno.EIO, "injected")
+        Files.write(self, file, data, offset)
+
+    monkeypatch.setattr(Failing, "write", refuse)
+    store.add(rng.normal(size=(1, DIM)))
+    store.forget("r1")
+    assert (store.count(), store.verify()) == (5, [])
+
+
+def test_a_name_that_cannot_be_synced_closes_the_store_before_anything_is_acknowledged(tmp_path, rng, monkeypatch):
+    def refuse(self, path):
+        raise OSError(errno.EIO, "injected")
+
+    store = FieldStore(tmp_path / "s")
+    with monkeypatch.context() as broken:
+        broken.setattr(Files, "sync_folder", refuse)
+        with pytest.raises(StoreClosed, match="open the store again"):
+            store.add(rng.normal(size=(1, DIM)))
+    assert store.closed
+    with FieldStore(tmp_path / "s") as reopened:
+        assert (reopened.count(), reopened.verify()) == (0, [])
+
+
+def test_a_checkpoint_that_the_disk_refuses_is_not_blamed_on_a_reader(tmp_path, rng, monkeypatch):
+    vfs, disk = FailingDatabase("failing-checkpoint"), Files()
+    disk.vfs = "failing-checkpoint"
+    with FieldStore(tmp_path / "s", files=disk, timeout=30.0) as store:
+        store.add(rng.normal(size=(3, DIM)), ids=["a", "b", "c"])
+        database = store._mirror.folder.database
+        vacuum = database.vacuum
+        with monkeypatch.context() as broken:
+            broken.setattr(database, "vacuum", lambda: (vacuum(), setattr(vfs, "armed", "sync")))
+            with pytest.raises(WriteFailed, match="the disk refused"):
+                store.erase("a")
+        assert store.certificates() == []
+        vfs.armed = None
+        assert store.finish_erase() is not None
+        assert store.verify() == []
+
+
+def test_a_disk_that_refuses_the_opening_is_named_in_our_own_words(tmp_path, rng):
+    vfs, disk = FailingDatabase("failing-opening"), Files()
+    disk.vfs = "failing-opening"
+    vfs.armed = "full"
+    with pytest.raises(WriteFailed, match="the disk refused"):
+        FieldStore(tmp_path / "s", files=disk)
+    vfs.armed = None
+    with FieldStore(tmp_path / "s", files=disk) as store:
+        store.add(rng.normal(size=(3, DIM)))
+        assert store.verify() == []

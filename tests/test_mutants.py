@@ -6,8 +6,11 @@ import pytest
 
 from integrations.llama_index.tests import mutants as adapter
 from tests import mutants as core
+from tests.torture import mutants as torture
+
+MUTANTS = [*core.MUTANTS, *(mutant for some in torture.MUTANTS.values() for mutant in some), *adapter.MUTANTS]
 
 
-@pytest.mark.parametrize("mutant", [*core.MUTANTS, *adapter.MUTANTS], ids=lambda mutant: mutant.breaks)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.breaks)
 def test_what_a_mutant_replaces_stands_exactly_once_and_leaves_python(mutant):
     ast.parse(mutant.code())  # refuses what does not stand there exactly once

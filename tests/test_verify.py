@@ -4,7 +4,7 @@ import apsw
 import numpy as np
 import pytest
 
-from fieldstore import FieldStore
+from fieldstore import FieldStore, StoreDamaged
 
 DIM = 8
 
@@ -67,8 +67,10 @@ def test_an_untouched_store_shows_no_difference(folder):
         ("DELETE FROM certificates", "no certificate says so"),
         ("UPDATE certificates SET body = replace(body, 'scan', 'scam')", "certificate 0"),
         ("UPDATE records SET metadata = '{' WHERE id = 'r4'", "record 'r4'"),
-        ("UPDATE facts SET value = 'many' WHERE key = 'size'", "believes in many"),
         ("UPDATE entries SET leaf = 'text' WHERE seq = 2", "cannot be read"),
+        ("UPDATE facts SET value = 7 WHERE key = 'time'", "the store believes 7"),
+        ("UPDATE facts SET value = 'another' WHERE key = 'uuid'", "certificate 0 is of another store"),
+        ("UPDATE records SET metadata = '{\"n\": 4}' WHERE id = 'r4'", "another form"),
     ],
 )
 def test_a_change_in_the_database_is_found(folder, sql, said):
@@ -89,9 +91,19 @@ def test_rewriting_an_entrys_weight_is_found_even_with_a_fitting_sum(folder):
 
 def test_a_changed_vector_is_found(folder):
     with (folder / "vectors.f32").open("r+b") as file:
-        file.seek(4 * DIM * 4 + 3)
-        file.write(b"\x3f")
+        file.seek(4 * DIM * 4)
+        file.write(np.eye(DIM, dtype=np.float32)[0].tobytes())
     assert any("record 'r4'" in difference for difference in differences(folder))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38, 0.9])
+def test_a_vector_that_has_no_direction_or_another_length_is_refused_on_open(folder, value):
+    """It would lead the search for its cell to addresses at random."""
+    with (folder / "vectors.f32").open("r+b") as file:
+        file.seek(4 * DIM * 4)
+        file.write(np.full(DIM, value, np.float32).tobytes())
+    with pytest.raises(StoreDamaged, match="vector of point 4"):
+        FieldStore(folder)
 
 
 def test_an_erased_vector_that_came_back_is_found(folder):

@@ -39,6 +39,12 @@ def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRow
     return np.ascontiguousarray(unit)
 
 
+def not_unit(rows: FloatRows, points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the points (m,) whose rows, of (n, dim), have another length than 1, or none at all."""
+    wrong = [part[~_near_one(rows[part])] for part in (points[i : i + _SLICE] for i in range(0, len(points), _SLICE))]
+    return np.concatenate(wrong) if wrong else points
+
+
 def _near_one(rows: NDArray[Any]) -> NDArray[np.bool_]:
     """Which rows (n, dim) have unit length within rounding; not those with a NaN or an infinity."""
     with np.errstate(over="ignore", invalid="ignore"):

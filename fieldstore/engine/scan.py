@@ -280,13 +280,14 @@ def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, ce
         row = rows[i]
         step, total = _quantise(row, planes)
         base = dot(row, centres[0]) * scales[0]
-        items[0] = 1  # without leaders there is one group
+        many = 1  # without leaders there is one group
+        items[0] = 1
         if leaders > 0:
             for block in range(leaders):
                 tops[block] = _guess(blocks[block], none, planes, base, step, total, guesses[block])
-            _highest(guesses, tops[:leaders], wanted, values, items)
+            many = _highest(guesses, tops[:leaders], wanted, values, items)
         used = 0
-        for j in range(wanted):
+        for j in range(many):
             for block in range(begins[items[j] - 1], ends[items[j] - 1]):
                 prefetch(blocks, block)
                 seen[used] = block
@@ -306,7 +307,7 @@ def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, ce
             values[j] = dot(row, centres[c]) * scales[c] - np.float32(2.0) * quarter
             if values[j] > values[first]:
                 first = j
-        own = items[first]
+        own = items[first] if found > 0 else 0  # a row that is not a number is near nothing
         cells[i, 0] = own
         cells[i, 1] = -1
         if not twice or found < 2:

@@ -18,22 +18,28 @@ import json
 import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
 
-from fieldstore.errors import NotAStore, StoreClosed, StoreDamaged, WriteFailed
-from fieldstore.ledger import Draft, Kind, Leaf, Sum, commitment
+from fieldstore.errors import FieldStoreError, NotAStore, StoreClosed, StoreDamaged, WriteFailed
+from fieldstore.ledger import LATEST, NO_ELEMENT, Draft, Kind, Leaf, Sum, commitment
+from fieldstore.storage.belief import check_facts, check_schema, check_size
 from fieldstore.storage.files import Files
+from fieldstore.storage.filter_values import SCHEMA as FILTER_SCHEMA
 from fieldstore.storage.filter_values import FilterValues
 from fieldstore.storage.foreign import APPLICATION, FORMAT
 
 _log = logging.getLogger("fieldstore")
-_FACTS = {"uuid", "dim", "embedder", "source_key", "size", "frontier", "time", "kappa", "measured"}
+_UNREADABLE = (  # what SQLite and apsw raise where a file does not hold what it must
+    apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.MismatchError, apsw.TooBigError, apsw.FormatError,
+    apsw.ConstraintError, apsw.NoMemError, UnicodeDecodeError,
+)  # fmt: skip
 _OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
+_REFUSED = apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError  # what a failing disk ends as
 _CACHE = 16384  # KiB of pages: the upper levels of every tree of a million records, and all that one batch changes
 _TOGETHER = 50  # rows inserted by one statement
 _SCHEMA = """
@@ -134,6 +140,17 @@ class Database:
         """Whether the tables are there."""
         return bool(self._one("PRAGMA application_id") == APPLICATION)
 
+    def check(self) -> None:
+        """StoreDamaged unless these are the tables of a store, and as much as it says it holds can be in the file."""
+        self.begin_reading()  # all of it as of one moment: another process may be writing
+        try:
+            found = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+            check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA)
+            room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
+            check_size(self._path, self.facts(), self.points(), room)
+        finally:
+            self.end_reading()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. Raises WriteFailed when the disk refused, StoreClosed when the outcome is unknown."""
@@ -149,7 +166,9 @@ class Database:
                     self._connection.execute("ROLLBACK")
             except apsw.Error:
                 committing = True
-            if not isinstance(error, apsw.FullError | apsw.IOError | apsw.BusyError | apsw.ReadOnlyError):
+            if isinstance(error, _UNREADABLE):
+                raise self._said(error) from error
+            if not isinstance(error, (*_REFUSED, apsw.BusyError, WriteFailed)):
                 raise
             if committing and not isinstance(error, apsw.BusyError):
                 raise StoreClosed(f"the write may or may not have happened ({error}); open the store again") from error
@@ -165,15 +184,15 @@ class Database:
     def end_reading(self) -> None:
         """Let go of that state."""
         if self._connection.in_transaction:
-            self._connection.execute("COMMIT")
+            with suppress(apsw.Error):  # of a damaged file: whoever read it has said so
+                self._connection.execute("ROLLBACK")
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
         """Everything the store is, by name."""
         facts = dict(self._rows("SELECT key, value FROM facts"))
-        if missing := _FACTS - facts.keys():
-            raise StoreDamaged(f"'{self._path}' does not say its {min(missing)}; bring it back from a backup")
+        check_facts(self._path, facts)
         return facts
 
     def set_facts(self, facts: dict[str, Any]) -> None:
@@ -188,6 +207,8 @@ class Database:
 
     def append(self, draft: Draft) -> None:
         """Append the draft's entries and bring everything derived from them up to date."""
+        if not draft.leaves:
+            return
         points = {element: known.point for element, known in draft.sums.items()}
         lines = zip(draft.leaves, draft.encoded, strict=True)
         entries = ((leaf.seq, points.get(leaf.element), data) for leaf, data in lines)
@@ -235,10 +256,13 @@ class Database:
         self._connection.execute("INSERT INTO certificates(body) VALUES(?)", (certificate,))
 
     def checkpoint(self) -> tuple[int, int, int]:
-        """Move the log into the database and truncate it: (0, 0, 0) when nothing of it is left."""
+        """Move the log into the database and truncate it: (0, 0, 0) when nothing of it is left.
+
+        Raises WriteFailed when the disk refused; what was committed is safe in the log then.
+        """
         try:
             busy, pages, moved = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
-        except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
+        except (apsw.BusyError, apsw.LockedError):
             return 1, -1, -1
         return int(busy), int(pages), int(moved)
 
@@ -266,13 +290,23 @@ class Database:
         data = self._one("SELECT leaf FROM entries WHERE seq = ?", seq)
         if data is None:
             raise StoreDamaged(f"entry {seq} is missing from the ledger")
-        return self._decoded(data)
+        return self._decoded(seq, data)
 
-    def _decoded(self, data: bytes) -> Leaf:
+    def leaves(self, first: int, limit: int) -> list[tuple[int | None, Leaf]]:
+        """`entries`, decoded. Raises StoreDamaged for an unreadable one."""
+        lines = enumerate(self.entries(first, limit), first)
+        return [(point, self._decoded(seq, data)) for seq, (point, data) in lines]
+
+    def _decoded(self, seq: int, data: bytes) -> Leaf:
         try:
-            return Leaf.decode(data)
-        except ValueError as error:
+            leaf = Leaf.decode(data)
+        except (ValueError, TypeError) as error:
             raise StoreDamaged(f"the ledger holds an unreadable entry: {error}") from None
+        if leaf.time > LATEST:
+            raise StoreDamaged(f"the ledger holds an entry of a time behind the year 9999: {leaf.time}")
+        if seq != leaf.seq:
+            raise StoreDamaged(f"the ledger holds entry {leaf.seq} in place of entry {seq}")
+        return leaf
 
     def chain(self, point: int) -> list[Leaf]:
         """Every entry about a point, newest first, by following the references."""
@@ -375,7 +409,7 @@ class Database:
     def contents(self, points: Sequence[int]) -> dict[int, Content]:
         """What points hold; those that were erased are left out."""
         rows = self._each("SELECT point, id, text, metadata, salt FROM records WHERE point = ?", points)
-        return {row[0]: Content(*row[1:]) for row in rows}
+        return {row[0]: _content(*row) for row in rows}
 
     def contents_between(self, first: int, last: int) -> dict[int, Content]:
         """What the points from first to last hold; those that were erased are left out."""
@@ -449,7 +483,7 @@ class Database:
 
     def vacuum(self) -> None:
         """Rebuild the database file; what remained in half-empty pages goes."""
-        self._connection.execute("VACUUM")
+        self._rows("VACUUM")
 
     def damage(self) -> list[str]:
         """What SQLite itself finds wrong."""
@@ -461,18 +495,22 @@ class Database:
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         try:
             return self._connection.execute(sql, values).fetchall()
-        except (apsw.CorruptError, apsw.NotADBError) as error:
-            raise self._damaged(error) from error
+        except (*_UNREADABLE, *_REFUSED) as error:
+            raise self._said(error) from error
 
     def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
         """The rows of one statement for each of the points in turn; it is prepared once."""
         try:
             return self._connection.executemany(sql, [(point,) for point in points]).fetchall()
-        except (apsw.CorruptError, apsw.NotADBError) as error:
-            raise self._damaged(error) from error
+        except (*_UNREADABLE, *_REFUSED) as error:
+            raise self._said(error) from error
 
-    def _damaged(self, error: apsw.Error) -> StoreDamaged:
-        return StoreDamaged(f"'{self._path}' is damaged ({error}); bring it back from a backup")
+    def _said(self, error: BaseException) -> FieldStoreError:
+        """SQLite's trouble with the file, in our words."""
+        if isinstance(error, _REFUSED):
+            return WriteFailed(f"the disk refused '{self._path}' ({error}); nothing was changed")
+        why = "or memory is short " if isinstance(error, apsw.NoMemError) else ""
+        return StoreDamaged(f"'{self._path}' is damaged {why}({error}); bring it back from a backup")
 
     def _one(self, sql: str, *values: Any) -> Any:
         rows = self._rows(sql, values)
@@ -492,6 +530,17 @@ def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
 
 
+def _content(point: int, id: object, text: object, metadata: object, salt: object) -> Content:
+    if isinstance(id, str) and isinstance(text, str | None) and isinstance(metadata, str) and isinstance(salt, bytes):
+        return Content(id, text, metadata, salt)
+    raise StoreDamaged(f"the record of point {point} holds what no record can; bring the store back from a backup")
+
+
 def _version(row: Sequence[Any]) -> Version:
     id, element, point, weight, seq, kind, last = row
-    return Version(id, element, Sum(point, weight, seq, Kind(kind), last))
+    if not isinstance(element, bytes) or len(element) != len(NO_ELEMENT) or not all(type(n) is int for n in row[3:]):
+        raise StoreDamaged(f"what is kept of point {point} cannot be; verify() tells more")
+    try:
+        return Version(id, element, Sum(point, weight, seq, Kind(kind), last))
+    except ValueError as error:
+        raise StoreDamaged(f"point {point} stands where no point can ({error})") from None

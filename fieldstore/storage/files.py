@@ -4,6 +4,7 @@
 # Rule: a failed sync is never tried again: the kernel may already have dropped what it could not write.
 """File access, replaceable as a whole so that faults can be injected."""
 
+import errno
 import fcntl
 import mmap
 import os
@@ -16,9 +17,11 @@ class Files:
     vfs: str | None = None
 
     def make_folder(self, path: Path) -> None:
-        """Create a folder (mode 0700) and its parents, and make its name durable."""
+        """Create a folder (mode 0700) and its parents, and make their names durable."""
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.sync_folder(path.parent)
+        for folder in missing:
+            self.sync_folder(folder.parent)
 
     def sync_folder(self, path: Path) -> None:
         """Make the names in a folder durable."""
@@ -44,11 +47,24 @@ class Files:
         """At most so many bytes from there."""
         return os.pread(file, length, offset)
 
+    def next_data(self, file: int, offset: int) -> int:
+        """Where, from there on, the file next holds something but a hole; its length where nothing more comes."""
+        try:
+            return os.lseek(file, offset, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return self.size(file)
+            raise
+
     def write(self, file: int, data: memoryview, offset: int) -> None:
         """All of the bytes, from there on."""
         while data:
-            written = os.pwrite(file, data, offset)
+            written = self.write_some(file, data, offset)
             data, offset = data[written:], offset + written
+
+    def write_some(self, file: int, data: memoryview, offset: int) -> int:
+        """The first of the bytes, as many as the system takes at once; how many those were."""
+        return os.pwrite(file, data, offset)
 
     def resize(self, file: int, length: int) -> None:
         """Set the length; growth reserves real blocks where the file system can, so that a full disk shows here."""

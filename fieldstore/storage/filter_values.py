@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from fieldstore.errors import StoreDamaged
+
 FACT = "filter_keys"  # a JSON list, only ever added to; a key's number is its place in it
 
 _AT = """
@@ -19,7 +21,7 @@ WHERE {0}.metadata -> p.path IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM filter_paths q WHERE q.number = p.number AND q.rank < p.rank AND {0}.metadata -> q.path IS NOT NULL)
 """
 _EXPECTED = _AT.format("r", "records r CROSS JOIN")
-_SCHEMA = f"""
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS filter_paths(number INTEGER, rank INTEGER, path TEXT NOT NULL, PRIMARY KEY(number, rank))
 WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS filter_values(number INTEGER, point INTEGER, value TEXT NOT NULL, PRIMARY KEY(number, point))
@@ -44,14 +46,19 @@ class FilterValues:
     def keys(self) -> list[str]:
         """The declared keys, by number."""
         found = self._rows("SELECT value FROM facts WHERE key = ?", (FACT,))
-        keys: list[str] = json.loads(found[0][0]) if found else []
+        try:
+            keys: list[str] = json.loads(found[0][0]) if found else []
+        except (ValueError, TypeError, RecursionError):
+            keys = [""]
+        if "" in keys or not all(isinstance(key, str) for key in keys):
+            raise StoreDamaged("the filter keys that are declared cannot be read; bring the store back from a backup")
         return keys
 
     def declare(self, keys: Sequence[str]) -> None:
         """Inside a transaction: keep these keys' values as well, from the records that are there on."""
         known = self.keys()
         fresh = [key for key in dict.fromkeys(keys) if key not in known]
-        self._rows(_SCHEMA, ())
+        self._rows(SCHEMA, ())
         for number, key in enumerate(fresh, len(known)):
             for rank, path in enumerate(_paths(key)):
                 self._rows("INSERT INTO filter_paths VALUES(?, ?, ?)", (number, rank, path))
@@ -82,9 +89,12 @@ class FilterValues:
         return [value for (value,) in self._rows(sql, (point,))]
 
     def wrong(self) -> list[int]:
-        """Points of which something else is kept than their metadata says."""
-        if not self.keys():
+        """Points of which something else is kept than their metadata says; -1 for paths that are not the keys'."""
+        if not (keys := self.keys()):
             return []
+        meant_paths = [(number, rank, path) for number, key in enumerate(keys) for rank, path in enumerate(_paths(key))]
+        if self._rows("SELECT number, rank, path FROM filter_paths ORDER BY number, rank", ()) != meant_paths:
+            return [-1]
         kept, meant = "SELECT number, point, value FROM filter_values", f"SELECT * FROM ({_EXPECTED})"
         sql = f"SELECT point FROM ({meant} EXCEPT {kept}) UNION SELECT point FROM ({kept} EXCEPT {meant})"
         return [point for (point,) in self._rows(sql, ())]

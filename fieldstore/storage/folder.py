@@ -8,10 +8,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from fieldstore.errors import NotAStore
+from fieldstore.errors import NotAStore, StoreClosed
 from fieldstore.storage.database import Database
 from fieldstore.storage.files import Files
-from fieldstore.storage.foreign import refuse_foreign
+from fieldstore.storage.foreign import refuse_foreign, refuse_journal_of_many
 from fieldstore.storage.index_file import IndexFile
 from fieldstore.storage.leftovers import Search, search_folder
 from fieldstore.storage.lock import WriterLock, refuse_network_folder
@@ -49,6 +49,7 @@ class Folder:
             with nullcontext() if database is not None and database.exists() else self.writing():
                 if database is not None and not database.exists():
                     files.close(files.open(database))  # with the mode of all our files; SQLite would ask the umask
+                    files.sync_folder(database.parent)  # so that no loss of power leaves a journal of nothing
                 self.database = Database(files, database, timeout)
             if not self.database.created:  # new, or its creation was interrupted
                 if facts is None:
@@ -57,7 +58,10 @@ class Folder:
                     self.database.create(facts)
                     if path is not None:
                         files.sync_folder(path)
+            self.database.check()
         except BaseException:
+            if hasattr(self, "database"):
+                self.database.close()
             if self._lock is not None:
                 self._lock.close()
             raise
@@ -77,6 +81,15 @@ class Folder:
         with nullcontext() if self._lock is None else self._lock.held(timeout):
             yield
 
+    def acknowledge(self, entries: int) -> None:
+        """Inside `writing`, behind a commit: note how many entries the ledger has by now."""
+        if self._lock is not None:
+            self._lock.note(entries)
+
+    def acknowledged(self) -> int:
+        """How many entries the ledger had at least, as far as is known outside of the database."""
+        return 0 if self._lock is None else self._lock.noted()
+
     def vectors(self, dim: int) -> Vectors:
         """The vectors, opened when their dimension is known."""
         if self._vectors is not None and self._vectors.dim != dim:  # of a first add that never came to be
@@ -86,8 +99,13 @@ class Folder:
             if self.path is None:
                 self._vectors = VectorMemory(dim)
             else:
-                self._vectors = VectorFile(self._files, self.path / VECTORS, dim)
-                self._files.sync_folder(self.path)  # its name must be as durable as its rows
+                vectors = VectorFile(self._files, self.path / VECTORS, dim)
+                try:
+                    self._files.sync_folder(self.path)  # its name must be as durable as its rows
+                except OSError as error:
+                    vectors.close()
+                    raise StoreClosed(f"'{self.path}' could not be synced ({error}); open the store again") from error
+                self._vectors = vectors
         return self._vectors
 
     def search(self, needles: list[bytes]) -> Search:
@@ -126,6 +144,10 @@ def check_folder(path: Path) -> None:
     if DATABASE not in names and strange:
         example = min(strange)
         raise NotAStore(f"'{path}' is no store: it holds '{example}' and no {DATABASE}; it was left as it is")
-    links = [name for name in names & _OWN if (path / name).is_symlink()]
-    if links:
-        raise NotAStore(f"'{path}': '{links[0]}' is a symbolic link; a store's files must be its own")
+    for name in sorted(name for name in names if name in _OWN or name.startswith(DATABASE)):
+        file = path / name
+        if file.is_symlink():
+            raise NotAStore(f"'{path}': '{name}' is a symbolic link; a store's files must be its own")
+        if not file.is_file():  # opening a pipe would wait for ever
+            raise NotAStore(f"'{path}': '{name}' is no plain file; it was left as it is")
+    refuse_journal_of_many(path / f"{DATABASE}-journal")

@@ -71,12 +71,14 @@ class IndexFile:
             raise ValueError("the header is damaged")
         header = json.loads(text)
         arrays: Arrays = {}
+        last = 0
         for name, kind, shape, offset, crc in header["arrays"]:
             if kind not in _TYPES or not all(isinstance(n, int) and n >= 0 for n in (offset, *shape)):
                 raise ValueError("no array")
             size = np.dtype(kind).itemsize * math.prod(shape)
-            if offset + size > end:
-                raise ValueError("the file is too short")
+            if offset < last or offset + size > end:  # each byte once: a list of arrays asks for no more than there is
+                raise ValueError("the file is too short, or arrays overlap")
+            last = offset + size
             data = self._whole(file, offset, size)
             if zlib.crc32(data) != crc:
                 raise ValueError("an array is damaged")
@@ -133,8 +135,10 @@ class IndexFile:
 
     def _zero(self, file: int, begin: int, end: int) -> None:
         nothing = memoryview(bytes(_STEP))
-        for at in range(begin, end, _STEP):
+        at = begin
+        while (at := max(at, self._files.next_data(file, at))) < end:  # holes are zeros already
             self._files.write(file, nothing[: min(_STEP, end - at)], at)
+            at += _STEP
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:

@@ -7,13 +7,14 @@
 """Searching every file of a store for bytes that must be gone."""
 
 import json
+import os
 import subprocess
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -95,6 +96,19 @@ def holders(values: Iterable[tuple[str, int, bytes]], needles: list[bytes]) -> d
     return found
 
 
+def _steps(file: BinaryIO, size: int) -> Iterator[int]:
+    """Where to begin reading: at every step that is not all hole."""
+    first = 0
+    while first < size:
+        try:
+            data = os.lseek(file.fileno(), first, os.SEEK_DATA)
+        except OSError:  # nothing but a hole is left
+            return
+        first = max(first, data // _STEP * _STEP)
+        yield first
+        first += _STEP
+
+
 def _look(folder: Path, needles: list[bytes], everywhere: str) -> Search:
     finder = Finder(needles)
     result = Search(0, 0, [])
@@ -103,7 +117,7 @@ def _look(folder: Path, needles: list[bytes], everywhere: str) -> Search:
         result = result._replace(files=result.files + 1, bytes=result.bytes + size)
         seen: set[int] = set()
         with path.open("rb") as file:
-            for first in range(0, size, _STEP):
+            for first in _steps(file, size):
                 file.seek(first)
                 for number, offset in finder.places(file.read(_STEP + finder.longest - 1)):
                     if offset < _STEP and number not in seen:

@@ -36,9 +36,13 @@ class ReadOnlyFolder(Folder):
         if not (path / DATABASE).exists():
             raise NotAStore(f"there is no store '{path}'; nothing was created")
         self.database = _ReadOnlyDatabase(self._files, path / DATABASE, timeout)
-        if not self.database.created:
+        try:
+            if not self.database.created:
+                raise NotAStore(f"there is no store '{path}'; nothing was created")
+            self.database.check()
+        except BaseException:
             self.database.close()
-            raise NotAStore(f"there is no store '{path}'; nothing was created")
+            raise
 
     @contextmanager
     def writing(self, timeout: float | None = None) -> Iterator[None]:

@@ -103,6 +103,7 @@ class VectorFile:
                     f"{self._path.name} holds {whole} rows, the ledger names {count}; nothing was changed. "
                     "Bring the file back from a backup"
                 )
+            whole = min(whole, -(-count // _GROWTH) * _GROWTH)  # however long the file says it is
             mapping = self._files.map(self._file, whole * self._width)
             self._mapped = np.frombuffer(mapping, "<f4").reshape(whole, self.dim)
         return self._mapped[:count]
@@ -140,10 +141,12 @@ class VectorFile:
         """Rows beyond the first count that hold something, the last perhaps in part."""
         end = -(-self._files.size(self._file) // self._width)
         held: list[int] = []
-        for first in range(count, end, _GROWTH):
+        first = count
+        while (first := max(first, self._files.next_data(self._file, first * self._width) // self._width)) < end:
             data = self._files.read(self._file, _GROWTH * self._width, first * self._width)
             padded = np.frombuffer(data.ljust(-(-len(data) // self._width) * self._width, b"\0"), np.uint8)
             held += [first + int(row) for row in np.flatnonzero(padded.reshape(-1, self._width).any(axis=1))]
+            first += _GROWTH
         return held
 
     def discard(self, count: int) -> None:

@@ -1,0 +1,231 @@
+"""Opening whatever there may be: 5,000 folders that were damaged, made by an attacker, or of an odd name or place.
+
+Random SQL by somebody who knows the tables, random bytes in any file, odd files, links and pipes, hostile numbers where
+numbers are: every one of them is refused by an error of ours or opened, and then every verb that reads works or says
+what is wrong. It must take no more than moments and megabytes, and change no file that is not the store's.
+"""
+
+import logging
+import os
+import random
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import numpy as np
+
+from fieldstore import FieldStore, FieldStoreError
+from tests.torture import f7
+from tests.torture.figures import Figures
+from tests.torture.program import small
+
+COUNT, PIECE = 5000, 500
+DIM, RECORDS = 8, 30
+SLOW = 10.0  # seconds of this process that one folder may take
+ROOM = 1 << 32  # bytes of memory that may be asked for; every thread of ours reserves 64 MiB
+IMMENSE = 1 << 24  # bytes
+NUMBERS = [-(2**63), -1, 0, 1, 7, 29, 30, 255, 65536, 2**31, 2**32 - 1, 2**40, 2**53 + 1, 2**62, 2**63 - 1]
+NAMES = ["ü", "a b", "名前", "e\u0301", "-rf", "a'b\"c", "%41?immutable=0#x", "x" * 200, "new\nline", "..."]
+TABLES = {
+    "facts": ["key", "value"],
+    "entries": ["seq", "point", "leaf"],
+    "notes": ["seq", "salt", "actor", "reason"],
+    "records": ["point", "id", "text", "metadata", "salt"],
+    "sums": ["point", "element", "weight", "seq", "kind", "last"],
+    "erasing": ["point", "seq"],
+    "certificates": ["number", "body"],
+    "filter_paths": ["number", "rank", "path"],
+    "filter_values": ["number", "point", "value"],
+}
+TEXTS = [
+    "", "{", "{}", "[]", "null", "NaN", '{"a":1,"a":2}', '{"n":1e999}', "[" * 5000, '{"n":' * 3000, "\ud7ff",
+    "../../etc", "/dev/stdin", "';DROP TABLE sums;--", '{"__proto__":{}}', "9" * 5000,
+]  # fmt: skip
+
+
+def run(count: int, seed: int, folder: Path) -> Figures:
+    """Each trial prepares one folder, and looks at it in every way."""
+    logging.getLogger("fieldstore").setLevel(logging.CRITICAL)
+    luck, found = random.Random(seed), Figures()
+    with small():
+        files = made(folder / "made")
+        victim = folder / "victim"
+        victim.write_bytes(b"mine")
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, before[1]))
+        try:
+            for trial in range(count):
+                place = folder / (luck.choice(NAMES) if luck.random() < 0.2 else "s")
+                f7.put(place, files)
+                what = [luck.choice(HARMS)(place, luck, victim) for _ in range(luck.choice([1, 1, 2]))]
+                begin = time.process_time()
+                figures = looked(place, luck, f"seed {seed}, trial {trial}, {what}")
+                if time.process_time() - begin > SLOW:
+                    figures = figures.plus(Figures(broken=(f"seed {seed}, trial {trial}, {what}: took too long",)))
+                if victim.read_bytes() != b"mine":
+                    figures = figures.plus(Figures(wrong=1, broken=(f"seed {seed}, {what}: changed another file",)))
+                found = found.plus(figures)
+                shutil.rmtree(place, ignore_errors=True)
+                place.unlink(missing_ok=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+    return found
+
+
+def made(path: Path) -> f7.Bytes:
+    """The files of a small store with something of everything."""
+    rng = np.random.default_rng(12)
+    with FieldStore(path, filter_keys=["lang"]) as store:
+        ids = [f"r{i}" for i in range(RECORDS)]
+        metadatas = [{"lang": "de" if i % 2 else "en", "n": i} for i in range(RECORDS)]
+        store.add(rng.normal(size=(RECORDS, DIM)), ids=ids, texts=ids, metadatas=metadatas, reason="filled")
+        store.forget("r1", reason="asked for")
+        store.erase("r2")
+    FieldStore(path).close()
+    return f7.files_of(path)
+
+
+def looked(place: Path, luck: random.Random, name: str) -> Figures:
+    """Open it, use it, and hear nothing but answers and errors of ours."""
+    where = os.path.relpath(place) if luck.random() < 0.2 else place
+    try:
+        with FieldStore(where) as store:
+            for verb in luck.sample(VERBS, 5):
+                try:
+                    verb(store)
+                except FieldStoreError:
+                    continue
+            store.verify()
+    except FieldStoreError:
+        pass
+    except Exception as error:
+        return Figures(1, 0, 0, 1, 1, (f"{name}: {error!r}",))
+    return Figures(1, 1, 0, 1)
+
+
+VERBS: list[Callable[[FieldStore], object]] = [
+    lambda store: store.search(np.ones(store.dim or DIM), 5) if (store.dim or DIM) < 10_000 else None,
+    lambda store: store.search(np.ones(store.dim or DIM), 5, where={"n": {"$gt": 3}}, by="attractors", per="lang"),
+    lambda store: store.count({"lang": {"$like": "d%"}}),
+    lambda store: (store.get(), store.ids(), store.ids(forgotten=True), store.stats()),
+    lambda store: (list(store.entries()), store.certificates(), store.history("r0")),
+    lambda store: store.residual("r1"),
+    lambda store: store.forget(["r5"]),
+    lambda store: store.add(np.ones(store.dim or DIM), ids=["r7"]),
+    lambda store: store.erase(["r9"]),
+]
+
+
+def by_sql(place: Path, luck: random.Random, _: Path) -> str:
+    """One to three statements of somebody who knows the tables."""
+    said = []
+    for _ in range(luck.choice([1, 1, 1, 3])):
+        table = luck.choice(sorted(TABLES))
+        column = luck.choice(TABLES[table])
+        value = luck.choice(
+            [str(luck.choice(NUMBERS)), "NULL", "1.5", f"x'{luck.randbytes(luck.choice([3, 16, 32, 114])).hex()}'"]
+        )
+        text = luck.choice(TEXTS).replace("'", "''")
+        said.append(
+            luck.choice(
+                [
+                    f"UPDATE {table} SET {column} = {value} WHERE rowid IN (SELECT rowid FROM {table} LIMIT 1)",
+                    f"UPDATE {table} SET {column} = {value}",
+                    f"UPDATE {table} SET {column} = '{text}'",
+                    f"UPDATE facts SET value = {value} WHERE key = '{luck.choice(FACTS)}'",
+                    f"UPDATE facts SET value = '{text}' WHERE key = '{luck.choice(FACTS)}'",
+                    f"DELETE FROM {table}",
+                    f"DROP TABLE {table}",
+                    f"ALTER TABLE {table} RENAME COLUMN {column} TO other",
+                    f"CREATE VIEW v{luck.random():.9f} AS SELECT 1".replace(".", ""),
+                    f"PRAGMA user_version = {luck.choice(NUMBERS)}",
+                    f"PRAGMA application_id = {luck.choice(NUMBERS)}",
+                    f"UPDATE entries SET leaf = CAST(substr(leaf, 1, {luck.randrange(114)}) || {value} AS BLOB)",
+                ]
+            )
+        )
+    if (place / "store.db").exists() and all_files(place):  # a pipe would keep us waiting here
+        try:
+            connection = apsw.Connection(str(place / "store.db"), flags=apsw.SQLITE_OPEN_READWRITE)
+            for statement in said:
+                try:
+                    connection.execute(statement)
+                except apsw.Error:  # not everything is possible everywhere
+                    continue
+            connection.close()
+        except apsw.Error:
+            pass
+    return "; ".join(said)[:300]
+
+
+FACTS = [
+    "uuid",
+    "dim",
+    "embedder",
+    "source_key",
+    "size",
+    "frontier",
+    "time",
+    "kappa",
+    "measured",
+    "filter_keys",
+    "created",
+]
+
+
+def by_bytes(place: Path, luck: random.Random, _: Path) -> str:
+    """Random bytes, an end cut off, or hostile numbers, anywhere in one file."""
+    plain = sorted(path for path in place.iterdir() if path.is_file() and not path.is_symlink())
+    plain = [path for path in plain if path.stat().st_size < IMMENSE]
+    if not plain:
+        return "nothing"
+    path = luck.choice(plain)
+    data = bytearray(path.read_bytes())
+    at = luck.randrange(min(len(data), 200) if luck.random() < 0.4 else len(data)) if data else 0
+    if luck.random() < 0.2:
+        del data[at:]
+    else:
+        new = luck.choice([luck.randbytes(luck.choice([1, 4, 16])), bytes(8), b"\xff" * 4, b"\x7f\xff\xff\xff"])
+        data[at : at + len(new)] = new
+    path.write_bytes(data)
+    return f"{path.name} at {at}"
+
+
+def by_files(place: Path, luck: random.Random, victim: Path) -> str:
+    """A file in place of another: none, empty, a link, a pipe, a folder, immense, of something else."""
+    name = luck.choice(
+        ["store.db", "store.db-wal", "store.db-shm", "store.db-journal", "vectors.f32", "lock", "index", "x"]
+    )
+    path, how = place / name, luck.choice(["none", "empty", "link", "pipe", "folder", "immense", "other", "copy"])
+    if path.is_dir() or not all_files(place):
+        return "nothing"
+    data = path.read_bytes() if path.exists() else b""
+    path.unlink(missing_ok=True)
+    if how == "empty":
+        path.touch()
+    elif how == "link":
+        path.symlink_to(luck.choice([victim, place, "/dev/zero", "nowhere"]))
+    elif how == "pipe":
+        os.mkfifo(path)
+    elif how == "folder":
+        path.mkdir()
+    elif how == "immense":
+        path.write_bytes(data)
+        os.truncate(path, 1 << luck.choice([36, 40]))
+    elif how == "other":
+        path.write_bytes(luck.randbytes(5000))
+    elif how == "copy":
+        path.write_bytes(luck.choice(sorted(f7.files_of(place).values()) or [b""]))
+    return f"{name}: {how}"
+
+
+def all_files(place: Path) -> bool:
+    paths = list(place.iterdir())
+    return all(path.is_file() and not path.is_symlink() and path.stat().st_size < IMMENSE for path in paths)
+
+
+HARMS = [by_sql, by_sql, by_sql, by_bytes, by_bytes, by_files]
