@@ -70,12 +70,6 @@ F3 = [
         "                    self._files.sync_folder(self.path)  # its name",
         "                    pass  # its name",
     ),
-    Mutant(
-        "a saved index is believed without a look",
-        "fieldstore/storage/index_file.py",
-        "            if zlib.crc32(data) != crc:\n",
-        "            if False:\n",
-    ),
 ]
 
 F5 = [
