@@ -102,12 +102,6 @@ F8 = [
         "    if False:\n",
     ),
     Mutant(
-        "an erase does not rebuild the database",
-        "fieldstore/erasure.py",
-        "    database.vacuum()  # pages",
-        "    # pages",
-    ),
-    Mutant(
         "opening does not finish an interrupted erase",
         "fieldstore/store.py",
         "                if database.erasing():\n",
