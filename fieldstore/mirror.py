@@ -106,7 +106,7 @@ class Mirror:
                     self._refresh()
                     yield self.folder.database
             except StoreClosed:
-                self.close()
+                self._let_go()
                 raise
 
     def _ready(self) -> None:
@@ -195,10 +195,15 @@ class Mirror:
                 try:
                     self._keep_at_last()
                 finally:
-                    self.closed = True
-                    self._follower.close()
-                    self.folder.close()
+                    self._let_go()
             self.closed = True
+
+    def _let_go(self) -> None:
+        """Close as things are: where a write failed, nothing more is written."""
+        if not self.closed:
+            self.closed = True
+            self._follower.close()
+            self.folder.close()
 
     def _keep_at_last(self) -> None:
         """Save what was learned, unless another process is writing just now or something is broken."""

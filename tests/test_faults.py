@@ -329,3 +329,16 @@ def test_a_disk_that_refuses_the_opening_is_named_in_our_own_words(tmp_path, rng
     with FieldStore(tmp_path / "s", files=disk) as store:
         store.add(rng.normal(size=(3, DIM)))
         assert store.verify() == []
+
+
+def test_a_store_whose_folder_can_never_be_synced_refuses_to_open_and_nothing_is_harmed(store, tmp_path, monkeypatch):
+    def refuse(self, path):
+        raise OSError(errno.EIO, "injected")
+
+    store.close()
+    with monkeypatch.context() as broken:
+        broken.setattr(Files, "sync_folder", refuse)
+        with pytest.raises(StoreClosed, match="could not be synced"):
+            FieldStore(tmp_path / "s")
+    with FieldStore(tmp_path / "s") as reopened:
+        assert (reopened.count(), reopened.verify()) == (5, [])

@@ -11,7 +11,7 @@ from tests.torture.power import Power
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("F1", 250), ("F2", 15), ("F3", 300), ("F4", 200), ("F5", 50), ("F8", 200)]
+    ("name", "count"), [("F1", 250), ("F2", 15), ("F3", 300), ("F4", 200), ("F5", 120), ("F8", 200)]
 )
 def test_faults_lose_nothing_that_was_acknowledged_and_make_no_answer_wrong(name, count):
     figures, _ = runner.run((name, 7, count))

@@ -70,12 +70,6 @@ F3 = [
         "                    self._files.sync_folder(self.path)  # its name",
         "                    pass  # its name",
     ),
-    Mutant(
-        "a saved index is believed without a look",
-        "fieldstore/storage/index_file.py",
-        "            if zlib.crc32(data) != crc:\n",
-        "            if False:\n",
-    ),
 ]
 
 F5 = [
@@ -106,12 +100,6 @@ F8 = [
         "fieldstore/erasure.py",
         "    if left:\n",
         "    if False:\n",
-    ),
-    Mutant(
-        "an erase does not rebuild the database",
-        "fieldstore/erasure.py",
-        "    database.vacuum()  # pages",
-        "    # pages",
     ),
     Mutant(
         "opening does not finish an interrupted erase",
