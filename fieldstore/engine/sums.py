@@ -15,6 +15,7 @@ from fieldstore.engine.instructions import dot
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
 _LOG2_E = 1.4426950408889634
 _BLOCK = 49_152  # numbers of points held at a time: 393 KB in float32, well inside most second caches
+_NEAR = 0.9  # cosine from which a kernel is worth float64
 _STEEPEST = 2.0**48  # a kernel is a power of two of so much times the chord, at most
 _ROUNDING = 1e-6  # of a float32 cosine
 
@@ -72,6 +73,26 @@ def _abreast(places):
 
 
 @_loop
+def _sharpen(cosines, rows, places):
+    """Take the cosines of places and points that lie near each other again, in float64, and of places of length 1 exactly.
+
+    cosines   (m, 16) float64;  rows (m or more, >= d), places (up to 16, d): float32
+    """
+    for p in range(cosines.shape[0]):
+        nearest = cosines[p].max()
+        if nearest > _NEAR:
+            for lane in range(places.shape[0]):
+                if cosines[p, lane] > _NEAR:
+                    total = 0.0
+                    square = 0.0
+                    for i in range(places.shape[1]):
+                        coordinate = np.float64(places[lane, i])
+                        total += np.float64(rows[p, i]) * coordinate
+                        square += coordinate * coordinate
+                    cosines[p, lane] = total / np.sqrt(square)
+
+
+@_loop
 def field_at(places, points, weights, kappa):
     """phi at each place, kept in parts so that neither overflow nor underflow can happen here.
 
@@ -110,6 +131,8 @@ def field_at(places, points, weights, kappa):
             for part in range(min(parts, -(-(count - g * ABREAST) // width))):
                 for first in range(0, taken, 8):
                     products(sides[g, part], rows[first:], cosines[first:], part * width)
+                if width == ABREAST:  # float32
+                    _sharpen(cosines[:taken], rows, places[g * ABREAST : g * ABREAST + ABREAST])
             if taken > 0:
                 add_kernels(cosines[:taken], held, rate, tops[g], plus[g], minus[g])
     found = np.zeros(count, np.int64)
