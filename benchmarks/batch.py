@@ -9,8 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import numpy as np
-
 from benchmarks import data, ours
 from benchmarks.ours import K
 from benchmarks.plan import Plan
@@ -20,6 +18,7 @@ from fieldstore import Field, FieldStore, Hit
 
 _RECORDS = 100_000
 _CORES = 2
+_SLICE = 32  # queries in one call of the engine
 
 Answers = list[list[tuple[object, float]]]
 """For each query the ids, or point numbers, and scores."""
@@ -43,7 +42,7 @@ def run(plan: Plan) -> None:
         ways: dict[tuple[str, str], Way] = {
             ("FieldStore.search", "one by one"): lambda _: [_stored(store.search(q, K)) for q in loaded.queries],
             ("FieldStore.search", "search_many"): lambda _: [_stored(h) for h in store.search_many(loaded.queries, K)],
-            ("Field.nearest", "Python threads"): partial(_in_threads, store.field, loaded.queries),
+            ("Field.nearest", "nearest_many in Python threads"): partial(_in_threads, store.field, loaded.queries),
         }
         jobs, turns = {}, (1, _CORES) if possible else (_CORES,)
         for (verb, how), way in ways.items():
@@ -77,10 +76,11 @@ def _turn(count: int, way: Way, _: int) -> Answers:
 
 
 def _in_threads(field: Field, queries: data.Rows, threads: int) -> Answers:
-    """The engine alone: slices of the queries, each in a Python thread of its own."""
+    """The engine alone: slices of the queries, handed out to Python threads."""
+    slices = [queries[first : first + _SLICE] for first in range(0, len(queries), _SLICE)]
     with ThreadPoolExecutor(threads) as pool:
-        parts = pool.map(lambda part: [_found(field, query) for query in part], np.array_split(queries, threads))
-        return [answer for part in parts for answer in part]
+        parts = pool.map(lambda part: field.nearest_many(part, K), slices)
+        return [_shown(ranking) for part in parts for ranking in part]
 
 
 def _stored(hits: list[Hit]) -> list[tuple[object, float]]:
@@ -88,5 +88,8 @@ def _stored(hits: list[Hit]) -> list[tuple[object, float]]:
 
 
 def _found(field: Field, query: data.Rows) -> list[tuple[object, float]]:
-    ranking = field.nearest(query, K)
+    return _shown(field.nearest(query, K))
+
+
+def _shown(ranking: Ranking) -> list[tuple[object, float]]:
     return list(zip(ranking.points.tolist(), ranking.scores.tolist(), strict=True))

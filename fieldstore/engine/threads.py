@@ -30,18 +30,28 @@ def spread(work: Callable[[slice], _Done], count: int, least: int = 512) -> list
 
 
 def ahead(work: Callable[[slice], _Done], count: int, size: int) -> Iterator[_Done]:
-    """Results of work on slices of `size` of count items, in order; the next ones are worked on beside the caller.
+    """Results of work on slices of `size` of count items, in order; the other cores work ahead of the caller.
 
-    On one core, or one slice, the caller waits for each. Whoever stops asking stops the work.
+    A caller who asks for what is not done yet does the next slice that nobody has begun. Whoever stops asking stops
+    the work.
     """
     slices = [slice(first, min(first + size, count)) for first in range(0, count, size)]
-    threads = 1 if len(slices) <= 1 else min(_cores(), len(slices))
-    if threads == 1:
+    threads = min(_cores(), len(slices)) - 1
+    if threads < 1:
         yield from map(work, slices)
         return
     pool = ThreadPoolExecutor(threads)
     try:
-        yield from pool.map(work, slices)
+        others = [pool.submit(work, part) for part in slices]
+        own: dict[int, _Done] = {}  # by the caller's hand
+        untouched = iter(range(len(slices)))
+        for number, done in enumerate(others):
+            while number not in own and not done.done():
+                mine = next((i for i in untouched if i >= number and others[i].cancel()), None)
+                if mine is None:
+                    break
+                own[mine] = work(slices[mine])
+            yield own.pop(number) if number in own else done.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
