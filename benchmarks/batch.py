@@ -15,6 +15,7 @@ from benchmarks.plan import Plan
 from benchmarks.report import Report, Row, ratio, time_of
 from benchmarks.timing import cores, in_turns
 from fieldstore import Field, FieldStore, Hit
+from fieldstore.engine.field import Ranking
 
 _RECORDS = 100_000
 _CORES = 2

@@ -74,7 +74,7 @@ def _abreast(places):
 
 @_loop
 def _sharpen(cosines, rows, places):
-    """Take the cosines of places and points that lie near each other again, in float64, and of places of length 1 exactly.
+    """Take cosines of places and points near each other again, in float64, as of places of length 1 exactly.
 
     cosines   (m, 16) float64;  rows (m or more, >= d), places (up to 16, d): float32
     """
