@@ -19,7 +19,7 @@ from fieldstore.engine.field import Ranking
 
 _RECORDS = 100_000
 _CORES = 2
-_SLICE = 32  # queries in one call of the engine
+_SLICE = 64  # queries in one call of the engine
 
 Answers = list[list[tuple[object, float]]]
 """For each query the ids, or point numbers, and scores."""

@@ -20,7 +20,7 @@ from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
 
-_SLICE = 32  # queries that are ranked together, while the records of those before are being fetched
+_SLICE = 128  # queries that are ranked together, while the records of those before are being fetched
 _Rank = Callable[[ArrayLike], list[Ranking]]
 _Row = tuple[str, str | None, dict[str, Any], float, float, float, float]  # what makes a hit, but for its members
 
