@@ -37,6 +37,7 @@ def run(count: int, seed: int, folder: Path) -> Figures:
         "eraser": lambda: erase(folder),
     }
     running = {forked(role, folder / name): name for name, role in roles.items()}
+    quota = max(1, count // 20)  # kills; writers write on until they are done, however quick the machine
     kills, begin, broken = 0, time.monotonic(), []
     writing = WRITERS
     while running and time.monotonic() - begin < LONGEST:
@@ -57,9 +58,11 @@ def run(count: int, seed: int, folder: Path) -> Figures:
             continue
         time.sleep(luck.uniform(0.0, 0.1))
         victims = [pid for pid, name in running.items() if name != "eraser"]
-        if writing and victims and kills < count // 20:
+        if victims and kills < quota:
             os.kill(luck.choice(victims), signal.SIGKILL)
             kills += 1
+        else:
+            (folder / "killed").touch()
     for pid in running:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -97,7 +100,10 @@ def place(id: str) -> np.ndarray:
 
 
 def write(folder: Path, number: int, share: int) -> None:
-    """Every operation is said before and after; `share` of them, counting those of the killed before."""
+    """Every operation is said before and after; `share` of them or more, until nobody is killed any longer.
+
+    Those of the killed before count.
+    """
     path = folder / f"writer{number}"
     said, file = lines(path), os.open(path, os.O_WRONLY | os.O_APPEND)
     done = sum(line[0] == "done" for line in said)
@@ -106,7 +112,7 @@ def write(folder: Path, number: int, share: int) -> None:
     gone = {line[2] for line in said if line[1:2] in (["forget"], ["leave"])}
     mine = [id for id in mine if id not in gone]
     with FieldStore(folder / "s", timeout=120) as store:
-        while done < share:
+        while done < share or not (folder / "killed").exists():
             verb = luck.choice(["add", "add", "add", "forget", "leave", "reweight"]) if len(mine) > 5 else "add"
             id = f"w{number}-{len(said)}-{done}" if verb == "add" else mine.pop(luck.randrange(len(mine)))
             say(file, "begin", verb, id)
