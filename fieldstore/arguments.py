@@ -20,6 +20,8 @@ from fieldstore import metadata as metadata_form
 from fieldstore.filters import Filter
 from fieldstore.records import MILLIONTHS
 
+Where = Mapping[str, Any]  # a filter, see `filters`
+Ids = str | Sequence[str]
 MODES = ("nearest", "attractors")
 _LONGEST_ID = 1024  # bytes
 _HEAVIEST = 10**9  # copies

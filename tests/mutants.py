@@ -65,7 +65,7 @@ MUTANTS = [
     ),
     Mutant(
         "the inverse is not seen by a search that ranked before it",
-        "fieldstore/store.py",
+        "fieldstore/finding.py",
         "                if mirror.field is not field:\n",
         "                if mirror.dim != field.dim:\n",
     ),
@@ -252,7 +252,7 @@ MUTANTS = [
     ),
     Mutant(
         "a store opened to be read takes verbs that write",
-        "fieldstore/store.py",
+        "fieldstore/writing.py",
         "        if store._mirror.folder.read_only:\n            raise",
         "        if False:\n            raise",
     ),

@@ -1,0 +1,158 @@
+# Finding: the verbs that look for records and change nothing.
+#
+# Rule: a query sees every entry that was committed before it began, by whichever process.
+"""What a store answers."""
+
+from functools import partial
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fieldstore import answers, arguments
+from fieldstore.arguments import Ids, Where
+from fieldstore.engine.inputs import unit_rows
+from fieldstore.filters import Filter
+from fieldstore.mirror import Mirror
+from fieldstore.records import Hit, Record
+
+
+class Finding:
+    """The verbs of whoever asks; a `FieldStore` has them all. _mirror: its state."""
+
+    _mirror: Mirror
+
+    def search(
+        self,
+        vector: ArrayLike,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        by: Literal["nearest", "attractors"] = "nearest",
+        smooth: bool = False,
+        per: str | None = None,
+        reach: float | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+        effort: float = 1.0,
+    ) -> list[Hit]:
+        """The live records that answer a query, best first, at most k.
+
+        vector: (dim,), any length but 0. where: a filter, applied before ranking (see `fieldstore.filters`).
+        by "nearest": the largest contributions to the field, ties in order of adding; smooth: the first 50 reordered by
+        what their neighbours say. by "attractors": near-copies answer once, as `members` of the best of them; reach:
+        the cosine from which they are near (default `tau`); per: a metadata key of which each value answers once, such
+        as the source. Attractor lists may be shorter than k; they are never filled up.
+        min_score: leave out lower scores.
+        exact: score every live point. Else, in a store of two million numbers or more (5,462 records of 384 dimensions,
+        8,192 at least), points are looked for by one-bit codes in cells, and their scores are exact: more than 95 of
+        100 of the true ten nearest are found by default. effort: how far to look, 1 = so far; more finds more, and
+        takes longer.
+        Raises ValueError for k < 1, an unknown `by`, an option of another mode, or a vector without a direction.
+        """
+        if len(shape := arguments.shape_of(vector, "query")) != 1:
+            raise ValueError(f"search takes one query, (dim,), not {shape}; search_many takes a matrix")
+        return self.search_many(
+            np.asarray(vector)[None],
+            k,
+            where=where,
+            by=by,
+            smooth=smooth,
+            per=per,
+            reach=reach,
+            min_score=min_score,
+            exact=exact,
+            effort=effort,
+        )[0]
+
+    def search_many(
+        self,
+        vectors: ArrayLike,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        by: Literal["nearest", "attractors"] = "nearest",
+        smooth: bool = False,
+        per: str | None = None,
+        reach: float | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+        effort: float = 1.0,
+    ) -> list[list[Hit]]:
+        """`search` for every row of vectors, (q, dim): one list of hits each, all of one state of the store."""
+        arguments.check_search(k, by, smooth, per, reach, min_score, exact, effort)
+        if len(shape := arguments.shape_of(vectors, "queries")) != 2:
+            raise ValueError(f"search_many takes queries (q, dim), not {shape}; search takes one")
+        condition, mirror = None if where is None else Filter(where), self._mirror
+        ranker = partial(answers.ranker, mirror, k, condition, by, smooth, per, reach, exact, effort)
+        field = mirror.last_field if condition is None and per is None else None  # else the database is asked first
+        if field is None:
+            with mirror.reading():
+                if mirror.dim is None:  # empty, and of no dimension yet
+                    return [[] for _ in unit_rows(vectors, shape[1], what="query")]
+                field = mirror.field
+                rank = ranker(field)
+        else:
+            rank = ranker(field)
+        queries = np.asarray(vectors) if shape[0] == 1 else unit_rows(vectors, field.dim, what="query")
+        found: list[list[Hit]] = []
+        for rankings in answers.ranked(rank, queries):  # other threads may write meanwhile
+            with mirror.reading():
+                if mirror.field is not field:
+                    break
+                found += answers.hits(mirror, rankings)
+        if len(found) < len(queries):
+            with mirror.reading():  # and now they may not
+                rankings_again = answers.ranked(ranker(mirror.field), queries)
+                found = [hits for rankings in rankings_again for hits in answers.hits(mirror, rankings)]
+        if min_score is None:
+            return found
+        return [[hit for hit in hits if hit.score >= min_score] for hits in found]
+
+    def get(self, ids: Ids | None = None, *, where: Where | None = None, vectors: bool = False) -> list[Record]:
+        """Live records: those of ids, in that order, once each; or those that match; or all. Unknown ids are left out.
+
+        vectors: with their unit vectors, (dim,) float32.
+        """
+        wanted = None if ids is None else list(dict.fromkeys(arguments.checked_ids(ids, unique=False)))
+        condition = None if where is None else Filter(where)
+        with self._mirror.reading():
+            if wanted is None:
+                points = self._mirror.live_points(condition)
+            else:
+                points = self._mirror.points_of(wanted, condition)
+            return answers.records(self._mirror, points, vectors)
+
+    def count(self, where: Where | None = None) -> int:
+        """How many records are live, and match."""
+        condition = None if where is None else Filter(where)
+        with self._mirror.reading():
+            return int(np.count_nonzero(self._mirror.chosen(condition)))
+
+    def ids(
+        self,
+        *,
+        where: Where | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        forgotten: bool = False,
+    ) -> list[str]:
+        """Ids of live records (forgotten: of the forgotten ones instead), sorted: at most limit, after that id."""
+        condition = None if where is None else Filter(where)
+        arguments.check_limit(limit)
+        arguments.check_words(after, what="after")
+        with self._mirror.reading() as database:
+            if forgotten:
+                points = {known.sum.point for known in self._mirror.forgotten(condition)}
+                rows = (id for id, point in database.live(after, forgotten) if point in points)
+            else:
+                chosen = self._mirror.chosen(condition)
+                rows = (id for id, point in database.live(after) if chosen[point])
+            return list(islice(rows, limit))
+
+    def exists(self, id: str) -> bool:
+        """Whether this record is live."""
+        (wanted,) = arguments.checked_ids([id])
+        with self._mirror.reading():
+            return bool(self._mirror.points_of([wanted], None))

@@ -1,0 +1,141 @@
+# Forgetting: the verbs that take records out of the answers, bring them back, or destroy them, and what they tell.
+#
+# Rule: check, then write, then let memory follow what was written, so that a refused call changes nothing.
+# Rule: every verb that writes is one transaction under the writer's lock, on top of what other processes wrote before.
+"""How a store forgets, restores and erases."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from fieldstore import answers, arguments, changes, erasure
+from fieldstore.arguments import Ids, Where
+from fieldstore.certificate import Certificate
+from fieldstore.filters import Filter
+from fieldstore.ledger import Kind
+from fieldstore.mirror import Mirror
+from fieldstore.records import Receipt, Residual
+from fieldstore.writing import writes
+
+
+class Forgetting:
+    """The verbs of forgetting; a `FieldStore` has them all. _mirror: its state; _key: PEM of its signing key."""
+
+    _mirror: Mirror
+    _key: bytes | None
+    _timeout: float
+    _needles: dict[bytes, bool]
+
+    @writes
+    def forget(
+        self,
+        ids: Ids | None = None,
+        *,
+        where: Where | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> Receipt:
+        """Take records out of every answer, at once and durably, by appending their inverse; their content is kept.
+
+        By ids, or all live ones that match. What is forgotten already, or unknown, is left alone and named in the
+        receipt. `restore` undoes it; `receipt.residuals()` tells who else still carries the content.
+        """
+        wanted, condition = arguments.selection("forget", ids, where)
+        arguments.check_words(reason, actor)
+        return self._receipt("forget", changes.invert(self._mirror, Kind.FORGET, wanted, condition, (reason, actor)))
+
+    @writes
+    def restore(
+        self,
+        ids: Ids | None = None,
+        *,
+        where: Where | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> Receipt:
+        """Bring forgotten records back with the weight they had: by ids, or all forgotten ones that match.
+
+        What is live already, unknown or erased is left alone and named in the receipt.
+        """
+        wanted, condition = arguments.selection("restore", ids, where)
+        arguments.check_words(reason, actor)
+        return self._receipt("restore", changes.invert(self._mirror, Kind.RESTORE, wanted, condition, (reason, actor)))
+
+    @writes
+    def erase(
+        self,
+        ids: Ids | None = None,
+        *,
+        where: Where | None = None,
+        forgotten_before: datetime | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> Certificate:
+        """Forget records and destroy every version of their content and vectors for good; returns the certificate.
+
+        By ids, or every record, live or forgotten, whose newest version matches, or every one that was forgotten before
+        a time (aware of its time zone) and has not been restored since. Unknown ids are an error here, because a
+        certificate speaks of something. reason and actor are kept; the words of earlier entries about the records go
+        too.
+        Raises UnknownRecord, or ValueError when reason or actor quote the content: nothing is erased then. Raises
+        ErasePending when a reader keeps old pages alive, LeftoversFound when a search of the files still finds bytes:
+        then the records are gone from every answer, there is no certificate, and `finish_erase` tries again.
+        """
+        wanted, condition, before = None, None, None
+        if forgotten_before is None:
+            wanted, condition = arguments.selection("erase", ids, where)
+        elif ids is not None or where is not None:
+            raise ValueError("erase takes ids, where= or forgotten_before=, one of them; nothing was changed")
+        else:
+            before = math.ceil(arguments.seconds("forgotten_before", forgotten_before))
+        arguments.check_words(reason, actor)
+        with self._mirror.writing():
+            changes.begin_erase(self._mirror, wanted, condition, before, (reason, actor))
+            return self._certified()
+
+    @writes
+    def erase_again(
+        self, erasures: Sequence[str], *, reason: str | None = None, actor: str | None = None
+    ) -> Certificate | None:
+        """Erase from a backup that was brought back what had been erased since it was made.
+
+        erasures: the `erasures` of the store that the backup is of. Those that are unknown here, because they were
+        added after the backup, or erased here already, are passed over; None when none is left.
+        Raises as `erase` does.
+        """
+        elements = arguments.elements(erasures)
+        arguments.check_words(reason, actor)
+        with self._mirror.writing():
+            if not changes.begin_erasing_again(self._mirror, elements, (reason, actor)):
+                return None
+            return self._certified()
+
+    @writes
+    def finish_erase(self) -> Certificate | None:
+        """Finish erases that were interrupted or blocked; None when there are none. Raises as `erase` does."""
+        with self._mirror.writing() as database:
+            return self._certified() if database.erasing() else None
+
+    def _certified(self, timeout: float | None = None) -> Certificate:
+        mirror, timeout = self._mirror, self._timeout if timeout is None else timeout
+        erased = mirror.folder.database.erased()
+        try:
+            return erasure.finish(mirror.folder, mirror.field.dim, self._key, timeout, self._needles)
+        finally:
+            mirror.unlearn(erased)
+
+    def residual(self, ids: Ids, *, carriers: int = 10, where: Where | None = None) -> list[Residual]:
+        """How much of each record's content the other live records still carry, before or after forgetting it.
+
+        carriers: how many of them to name, at most. where: look only at records that match, such as those of other
+        sources. Raises UnknownRecord for an id that is neither live nor forgotten, ValueError for carriers < 1.
+        """
+        wanted = arguments.checked_ids(ids)
+        condition = None if where is None else Filter(where)
+        arguments.check_count_of("carriers", carriers)
+        with self._mirror.reading():
+            allowed = None if condition is None or self._mirror.dim is None else self._mirror.mask(condition).of
+            return [answers.residual(self._mirror, id, carriers, allowed) for id in wanted]
+
+    def _receipt(self, verb: str, changed: changes.Changed) -> Receipt:
+        return Receipt(verb, *changed, lambda: self.residual(changed.ids))
