@@ -3,7 +3,7 @@
 # Rule: inside `mirror.reading`, and over rankings of that same state of the store.
 """The values the reading verbs return, filled in from the database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice, starmap
@@ -28,6 +28,7 @@ _Row = tuple[str, str | None, dict[str, Any], float, float, float, float]  # wha
 def ranker(
     mirror: Mirror,
     k: int,
+    ids: Sequence[str] | None,
     condition: Filter | None,
     by: str,
     smooth: bool,
@@ -39,9 +40,9 @@ def ranker(
 ) -> _Rank:
     """How to rank queries, (q, dim), over the mirror's field; to be called with or without the lock.
 
-    To make one needs the lock where there is a condition or `per`: the database is asked.
+    To make one needs the lock where there are ids, a condition or `per`: the database is asked.
     """
-    allowed = None if condition is None else mirror.mask(condition)
+    allowed = mirror.allowed(ids, condition)
     if by == "nearest":
         return partial(field.nearest_many, k=k, allowed=allowed, smooth=smooth, exact=exact, effort=effort)
     groups = None if per is None else mirror.groups(per)

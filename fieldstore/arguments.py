@@ -155,6 +155,12 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
+def restriction(ids: Ids | None, where: Where | None) -> tuple[list[str] | None, Filter | None]:
+    """Which records a reading verb may speak of: ids, each once, and a filter; either may be None = all."""
+    wanted = None if ids is None else list(dict.fromkeys(checked_ids(ids, unique=False)))
+    return wanted, None if where is None else Filter(where)
+
+
 def selection(
     verb: str, ids: str | Sequence[str] | None, where: Mapping[str, Any] | None
 ) -> tuple[list[str] | None, Filter | None]:

@@ -28,6 +28,7 @@ class Finding:
         vector: ArrayLike,
         k: int = 10,
         *,
+        ids: Ids | None = None,
         where: Where | None = None,
         by: Literal["nearest", "attractors"] = "nearest",
         smooth: bool = False,
@@ -39,7 +40,8 @@ class Finding:
     ) -> list[Hit]:
         """The live records that answer a query, best first, at most k.
 
-        vector: (dim,), any length but 0. where: a filter, applied before ranking (see `fieldstore.filters`).
+        vector: (dim,), any length but 0. where: a filter (see `fieldstore.filters`); ids: some records, unknown ones
+        are passed over. Both are applied before ranking, and what answers satisfies both.
         by "nearest": the largest contributions to the field, ties in order of adding; smooth: the first 50 reordered by
         what their neighbours say. by "attractors": near-copies answer once, as `members` of the best of them; reach:
         the cosine from which they are near (default `tau`); per: a metadata key of which each value answers once, such
@@ -56,6 +58,7 @@ class Finding:
         return self.search_many(
             np.asarray(vector)[None],
             k,
+            ids=ids,
             where=where,
             by=by,
             smooth=smooth,
@@ -71,6 +74,7 @@ class Finding:
         vectors: ArrayLike,
         k: int = 10,
         *,
+        ids: Ids | None = None,
         where: Where | None = None,
         by: Literal["nearest", "attractors"] = "nearest",
         smooth: bool = False,
@@ -84,9 +88,11 @@ class Finding:
         arguments.check_search(k, by, smooth, per, reach, min_score, exact, effort)
         if len(shape := arguments.shape_of(vectors, "queries")) != 2:
             raise ValueError(f"search_many takes queries (q, dim), not {shape}; search takes one")
-        condition, mirror = None if where is None else Filter(where), self._mirror
-        ranker = partial(answers.ranker, mirror, k, condition, by, smooth, per, reach, exact, effort)
-        field = mirror.last_field if condition is None and per is None else None  # else the database is asked first
+        wanted, condition = arguments.restriction(ids, where)
+        mirror = self._mirror
+        ranker = partial(answers.ranker, mirror, k, wanted, condition, by, smooth, per, reach, exact, effort)
+        everybody = wanted is None and condition is None and per is None  # else the database is asked first
+        field = mirror.last_field if everybody else None
         if field is None:
             with mirror.reading():
                 if mirror.dim is None:  # empty, and of no dimension yet
@@ -115,8 +121,7 @@ class Finding:
 
         vectors: with their unit vectors, (dim,) float32.
         """
-        wanted = None if ids is None else list(dict.fromkeys(arguments.checked_ids(ids, unique=False)))
-        condition = None if where is None else Filter(where)
+        wanted, condition = arguments.restriction(ids, where)
         with self._mirror.reading():
             if wanted is None:
                 points = self._mirror.live_points(condition)
@@ -124,11 +129,11 @@ class Finding:
                 points = self._mirror.points_of(wanted, condition)
             return answers.records(self._mirror, points, vectors)
 
-    def count(self, where: Where | None = None) -> int:
-        """How many records are live, and match."""
-        condition = None if where is None else Filter(where)
+    def count(self, where: Where | None = None, *, ids: Ids | None = None) -> int:
+        """How many records are live, match, and are among ids."""
+        wanted, condition = arguments.restriction(ids, where)
         with self._mirror.reading():
-            return int(np.count_nonzero(self._mirror.chosen(condition)))
+            return int(np.count_nonzero(self._mirror.chosen(condition, wanted)))
 
     def ids(
         self,

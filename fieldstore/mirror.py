@@ -382,15 +382,25 @@ class Mirror:
         """Of (points,) which live points match; the same object while it holds."""
         return self._columns.mask(condition, self.folder.database, self.size, len(self.weights))
 
+    def allowed(self, ids: Sequence[str] | None, condition: Filter | None) -> Mask | None:
+        """Of (points,) which live points are of these records, and match; None = every one of them."""
+        if ids is None:
+            return None if condition is None else self.mask(condition)
+        chosen = np.zeros(len(self.weights), np.bool_)
+        chosen[self.folder.database.live_points(ids)] = True
+        if condition is not None:
+            chosen &= self.mask(condition).of
+        return Mask(chosen)
+
     def groups(self, key: str) -> NDArray[np.int64]:
         """(points,) equal numbers for equal values of a metadata key, -1 for none."""
         return self._columns.groups(key, self.folder.database, self.size, len(self.weights))
 
-    def chosen(self, condition: Filter | None) -> NDArray[np.bool_]:
-        """(points,) which points are live, and match."""
+    def chosen(self, condition: Filter | None, ids: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """(points,) which points are live, match, and are of these records."""
         live = self.weights > 0
-        if condition is not None:
-            live &= self.mask(condition).of
+        if (allowed := self.allowed(ids, condition)) is not None:
+            live &= allowed.of
         return live
 
     def live_points(self, condition: Filter | None) -> list[int]:

@@ -5,7 +5,7 @@
 # Rule: what is not kept is not made up: erased records are left out, replaced texts are None, and `gaps` names both.
 """Read-only views of earlier states."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fieldstore import arguments, metadata
+from fieldstore.arguments import Ids, Where
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA
 from fieldstore.engine.field import Field, Ranking
 from fieldstore.engine.inputs import unit_rows
@@ -23,8 +24,6 @@ from fieldstore.ledger import Kind, Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Hit, Record
 from fieldstore.storage.database import Database
-
-Where = Mapping[str, Any]
 
 
 class View:
@@ -98,6 +97,7 @@ class View:
         vectors: ArrayLike,
         k: int = 10,
         *,
+        ids: Ids | None = None,
         where: Where | None = None,
         by: Literal["nearest", "attractors"] = "nearest",
         smooth: bool = False,
@@ -107,13 +107,13 @@ class View:
     ) -> list[list[Hit]]:
         """`search` for every row of vectors, (q, dim). The options mean what they do in `FieldStore.search`."""
         arguments.check_search(k, by, smooth, per, reach, min_score, True, 1.0)
-        condition = None if where is None else Filter(where)
+        wanted, condition = arguments.restriction(ids, where)
         with self._reading() as database:
             field = self._field
             queries = unit_rows(vectors, np.shape(vectors)[-1] if field is None else field.dim, what="query")
             if field is None:
                 return [[] for _ in queries]
-            allowed = None if condition is None else self._mask(database, condition)
+            allowed = self._allowed(database, wanted, condition)
             groups = None if per is None else self._groups(database, per)
             found = []
             for query in queries:
@@ -125,29 +125,25 @@ class View:
                 found.append([hit for hit in hits if min_score is None or hit.score >= min_score])
             return found
 
-    def get(
-        self, ids: str | Sequence[str] | None = None, *, where: Where | None = None, vectors: bool = False
-    ) -> list[Record]:
+    def get(self, ids: Ids | None = None, *, where: Where | None = None, vectors: bool = False) -> list[Record]:
         """Records live then: those of ids, in that order, or those that match, or all. vectors: with their vectors."""
-        wanted = None if ids is None else list(dict.fromkeys(arguments.checked_ids(ids, unique=False)))
-        condition = None if where is None else Filter(where)
+        wanted, condition = arguments.restriction(ids, where)
         with self._reading() as database:
             points = self._points(database, condition)
             if wanted is not None:
                 shown = set(points)
-                versions = [version.sum.point for id in wanted for version in database.versions(id)]
-                points = [point for point in versions if point in shown]
+                points = [point for point in _versions(database, wanted) if point in shown]
             weights = self._weights
             return [
                 Record(*content, float(weights[point]), self._mirror.row(point).copy() if vectors else None)
                 for point, content in zip(points, self._contents(database, points), strict=True)
             ]
 
-    def count(self, where: Where | None = None) -> int:
-        """How many records were live then, and match."""
-        condition = None if where is None else Filter(where)
+    def count(self, where: Where | None = None, *, ids: Ids | None = None) -> int:
+        """How many records were live then, match, and are among ids."""
+        wanted, condition = arguments.restriction(ids, where)
         with self._reading() as database:
-            return len(self._points(database, condition))
+            return len(self._points(database, condition, wanted))
 
     def ids(self, *, where: Where | None = None, limit: int | None = None, after: str | None = None) -> list[str]:
         """Ids of the records live then, sorted: at most limit, after that id."""
@@ -217,10 +213,10 @@ class View:
     def _weights(self) -> NDArray[np.float64]:
         return np.empty(0) if self._field is None else self._field.weights
 
-    def _points(self, database: Database, condition: Filter | None) -> list[int]:
+    def _points(self, database: Database, condition: Filter | None, ids: Sequence[str] | None = None) -> list[int]:
         shown = self._weights > 0
-        if condition is not None:
-            shown &= self._mask(database, condition)
+        if (allowed := self._allowed(database, ids, condition)) is not None:
+            shown &= allowed
         points: list[int] = np.flatnonzero(shown).tolist()
         return points
 
@@ -230,6 +226,17 @@ class View:
         for first in range(0, len(points), 1000):
             for point, content in database.contents(points[first : first + 1000]).items():
                 yield point, metadata.decode(content.metadata)
+
+    def _allowed(
+        self, database: Database, ids: Sequence[str] | None, condition: Filter | None
+    ) -> NDArray[np.bool_] | None:
+        """(points,) which are of these records, and match; None = all of them."""
+        allowed = None if condition is None else self._mask(database, condition)
+        if ids is None:
+            return allowed
+        chosen = np.zeros(len(self._weights), np.bool_)
+        chosen[[point for point in _versions(database, ids) if point < len(chosen)]] = True
+        return chosen if allowed is None else chosen & allowed
 
     def _mask(self, database: Database, condition: Filter) -> NDArray[np.bool_]:
         mask = np.zeros(len(self._weights), np.bool_)
@@ -259,6 +266,11 @@ class View:
         columns = (ranking.scores, ranking.cosines, self._weights[ranking.points], ranking.shares)
         rows = zip(contents, *(column.tolist() for column in columns), members, strict=True)
         return [Hit(*content, *numbers) for content, *numbers in rows]
+
+
+def _versions(database: Database, ids: Sequence[str]) -> list[int]:
+    """The points of every version of these records, record by record; at most one of a record's was shown then."""
+    return [version.sum.point for id in ids for version in database.versions(id)]
 
 
 def _kappa(database: Database, size: int) -> int | None:

@@ -157,7 +157,7 @@ MUTANTS = [
     Mutant(
         "a filter is ignored by forget",
         "fieldstore/mirror.py",
-        "            live &= self.mask(condition).of\n",
+        "            live &= allowed.of\n",
         "            pass\n",
     ),
     Mutant(

@@ -30,6 +30,8 @@ FILTERED = {
     "a filter of half": {"where": {"half": 1}},
     "a filter of few": {"where": {"n": {"$in": [3, 5, 600]}}},
     "a filter of none": {"where": {"half": 9}},
+    "some ids": {"ids": [f"r{i}" for i in range(0, COUNT + 5, 2)]},
+    "some ids, and a filter": {"ids": [f"r{i}" for i in range(0, 300)], "where": {"half": 0}},
     "a least score": {"min_score": 0.8},
     "attractors by source": {"by": "attractors", "per": "source"},
     "a filter and sources": {"by": "attractors", "per": "source", "where": {"half": 0}},

@@ -65,6 +65,10 @@ FROM json_each(?) j CROSS JOIN records r ON r.point = (
     WHERE n.id = j.value ORDER BY n.point DESC LIMIT 1
 ) CROSS JOIN sums s ON s.point = r.point
 """  # one statement for any number of ids; CROSS JOIN keeps SQLite to this order
+_LIVE_POINTS = """
+SELECT s.point FROM json_each(?) j CROSS JOIN records r ON r.id = j.value
+CROSS JOIN sums s ON s.point = r.point AND s.weight > 0
+"""
 _SHOWN = """
 SELECT r.point, r.id, r.text, r.metadata FROM json_each(?) j CROSS JOIN records r ON r.point = j.value
 """  # one statement for any number of points
@@ -349,6 +353,10 @@ class Database:
         """The newest versions of those records that are there, live or forgotten."""
         rows = self._rows(_LATEST, (json.dumps(ids),)) if ids else []
         return {row[0]: _version(row) for row in rows}
+
+    def live_points(self, ids: Sequence[str]) -> list[int]:
+        """Points of those of the records that are live, in no order; all by one statement."""
+        return [point for (point,) in self._rows(_LIVE_POINTS, (json.dumps(ids),))]
 
     def versions(self, id: str) -> list[Version]:
         """Every version of a record, oldest first."""
