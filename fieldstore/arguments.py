@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +22,9 @@ from fieldstore.records import MILLIONTHS
 
 Where = Mapping[str, Any]  # a filter, see `filters`
 Ids = str | Sequence[str]
-MODES = ("nearest", "attractors")
+Mode = Literal["nearest", "attractors", "text", "hybrid"]
+MODES = get_args(Mode)
+BY_WORDS = ("text", "hybrid")  # need a text index
 _LONGEST_ID = 1024  # bytes
 _HEAVIEST = 10**9  # copies
 _DOTS = 4  # of a filter key: 2**4 ways to read it, all looked for in every record
@@ -209,6 +211,12 @@ def check_count(vectors: ArrayLike, count: int) -> None:
         raise ValueError(f"{given} vectors were given for {count} records; nothing was changed")
 
 
+def check_flag(name: str, flag: bool) -> None:
+    """Yes or no."""
+    if not isinstance(flag, bool):
+        raise TypeError(f"{name} must be True or False, not {flag!r}")
+
+
 def check_count_of(name: str, count: int) -> None:
     """Whole, and at least 1."""
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
@@ -241,11 +249,12 @@ def check_search(
     if by not in MODES:
         raise ValueError(f"unknown mode by={by!r}; there are {', '.join(MODES)}")
     check_count_of("k", k)
-    for name, flag in (("smooth", smooth), ("exact", exact)):
-        if not isinstance(flag, bool):
-            raise TypeError(f"{name} must be True or False, not {flag!r}")
+    check_flag("smooth", smooth)
+    check_flag("exact", exact)
     if not is_number(effort) or not 0 < effort < math.inf:
         raise ValueError(f"effort must be a positive number, not {effort!r}")
+    if effort != 1 and by == "text":
+        raise ValueError("effort has no meaning with by='text', which looks at every text")
     if smooth and by != "nearest":
         raise ValueError(f"smooth=True belongs to by='nearest', not {by!r}")
     if (per is not None or reach is not None) and by != "attractors":
@@ -258,6 +267,29 @@ def check_search(
         raise TypeError(f"min_score must be a number, not {min_score!r}")
     if min_score is not None and math.isnan(min_score):
         raise ValueError(f"min_score must be a number, not {min_score!r}, which nothing would reach")
+
+
+def check_wording(by: str, texts: Sequence[str] | None, alpha: float, queries: int | None) -> None:
+    """The texts of a search, one a query, in the modes that look for words; queries: how many, None = no vectors."""
+    if by not in BY_WORDS:
+        if texts is not None:
+            raise ValueError(f"text belongs to by='text' or 'hybrid', not {by!r}")
+        if queries is None:
+            raise ValueError(f"by={by!r} needs a vector; by='text' does without")
+    elif by == "hybrid" and queries is None:
+        raise ValueError("by='hybrid' needs a vector and a text; by='text' does without the vector")
+    elif texts is None:
+        raise ValueError(f"by={by!r} needs text=, the words to look for")
+    elif isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise TypeError(f"texts must be a list of strings, one a query, not {texts!r}")
+    elif queries is not None and len(texts) != queries:
+        raise ValueError(f"{len(texts)} texts were given for {queries} queries")
+    for text in texts or ():
+        metadata_form.check_text(text, "the text to look for")
+    if not is_number(alpha) or not 0 <= alpha <= 1:
+        raise ValueError(f"alpha is the vector's part in by='hybrid', from 0 to 1, not {alpha!r}")
+    if alpha != 0.5 and by != "hybrid":
+        raise ValueError(f"alpha belongs to by='hybrid', not {by!r}")
 
 
 def check_store(

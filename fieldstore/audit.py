@@ -100,6 +100,8 @@ def _found(
     yield from _contents(folder, fold, commitments)
     wrong = folder.database.filter_values.wrong()
     yield from (f"point {point}: what is kept for a filter key is not what its metadata says" for point in wrong)
+    strays = folder.database.text_index.strays()
+    yield from (f"point {point} is in the text index and has no live text, or the other way round" for point in strays)
 
 
 def _since(kept: Checkpoint, uuid: str, size: int, roots: dict[int, bytes]) -> Iterator[str]:
@@ -226,7 +228,12 @@ def _contents(folder: Folder, fold: Fold, commitments: dict[bytes, bytes]) -> It
     )
 
 
-def orphans(folder: Folder) -> list[str]:
+def undisturbed(folder: Folder) -> list[str]:
+    """What can be told only inside the writer's lock: the text index's words, and rows that no point owns."""
+    return [*folder.database.text_index.damage(), *_orphans(folder)]
+
+
+def _orphans(folder: Folder) -> list[str]:
     """Rows that no point owns; inside the writer's lock, or an add that is under way would be taken for one."""
     dim = folder.database.facts()["dim"]
     rows = [] if dim is None else folder.vectors(dim).orphans(folder.database.points())

@@ -3,15 +3,15 @@
 # Rule: a query sees every entry that was committed before it began, by whichever process.
 """What a store answers."""
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fieldstore import answers, arguments
-from fieldstore.arguments import Ids, Where
+from fieldstore import answers, arguments, wording
+from fieldstore.arguments import Ids, Mode, Where
 from fieldstore.engine.inputs import unit_rows
 from fieldstore.filters import Filter
 from fieldstore.mirror import Mirror
@@ -25,12 +25,14 @@ class Finding:
 
     def search(
         self,
-        vector: ArrayLike,
+        vector: ArrayLike | None,
         k: int = 10,
         *,
         ids: Ids | None = None,
         where: Where | None = None,
-        by: Literal["nearest", "attractors"] = "nearest",
+        by: Mode = "nearest",
+        text: str | None = None,
+        alpha: float = 0.5,
         smooth: bool = False,
         per: str | None = None,
         reach: float | None = None,
@@ -46,21 +48,28 @@ class Finding:
         what their neighbours say. by "attractors": near-copies answer once, as `members` of the best of them; reach:
         the cosine from which they are near (default `tau`); per: a metadata key of which each value answers once, such
         as the source. Attractor lists may be shorter than k; they are never filled up.
+        by "text": the records with a word of text, ranked by BM25 (score: > 0, of no fixed scale; weights do not
+        count); vector may be None, then cosine and share are nan. by "hybrid": that and nearest, joined by their ranks:
+        alpha / (60 + rank) of nearest plus (1 - alpha) / (60 + rank) of BM25, alpha 1 = by vector only. Both need a
+        store opened with text_index=True. Words are runs of letters and digits; case and accents do not count.
         min_score: leave out lower scores.
         exact: score every live point. Else, in a store of two million numbers or more (5,462 records of 384 dimensions,
         8,192 at least), points are looked for by one-bit codes in cells, and their scores are exact: more than 95 of
         100 of the true ten nearest are found by default. effort: how far to look, 1 = so far; more finds more, and
         takes longer.
-        Raises ValueError for k < 1, an unknown `by`, an option of another mode, or a vector without a direction.
+        Raises ValueError for k < 1, an unknown `by`, an option of another mode, a vector without a direction, or a
+        store without the text index that the mode needs.
         """
-        if len(shape := arguments.shape_of(vector, "query")) != 1:
+        if vector is not None and len(shape := arguments.shape_of(vector, "query")) != 1:
             raise ValueError(f"search takes one query, (dim,), not {shape}; search_many takes a matrix")
         return self.search_many(
-            np.asarray(vector)[None],
+            None if vector is None else np.asarray(vector)[None],
             k,
             ids=ids,
             where=where,
             by=by,
+            texts=None if text is None else [text],
+            alpha=alpha,
             smooth=smooth,
             per=per,
             reach=reach,
@@ -71,12 +80,14 @@ class Finding:
 
     def search_many(
         self,
-        vectors: ArrayLike,
+        vectors: ArrayLike | None,
         k: int = 10,
         *,
         ids: Ids | None = None,
         where: Where | None = None,
-        by: Literal["nearest", "attractors"] = "nearest",
+        by: Mode = "nearest",
+        texts: Sequence[str] | None = None,
+        alpha: float = 0.5,
         smooth: bool = False,
         per: str | None = None,
         reach: float | None = None,
@@ -84,12 +95,22 @@ class Finding:
         exact: bool = False,
         effort: float = 1.0,
     ) -> list[list[Hit]]:
-        """`search` for every row of vectors, (q, dim): one list of hits each, all of one state of the store."""
+        """`search` for every row of vectors, (q, dim): one list of hits each, all of one state of the store.
+
+        texts: (q,), one for each query.
+        """
         arguments.check_search(k, by, smooth, per, reach, min_score, exact, effort)
-        if len(shape := arguments.shape_of(vectors, "queries")) != 2:
+        shape = None if vectors is None else arguments.shape_of(vectors, "queries")
+        if shape is not None and len(shape) != 2:
             raise ValueError(f"search_many takes queries (q, dim), not {shape}; search takes one")
+        arguments.check_wording(by, texts, alpha, None if shape is None else shape[0])
         wanted, condition = arguments.restriction(ids, where)
         mirror = self._mirror
+        if texts is not None:
+            part = alpha if by == "hybrid" else None
+            return _at_least(min_score, self._worded(vectors, texts, k, wanted, condition, part, exact, effort))
+        assert vectors is not None  # by `check_wording`
+        assert shape is not None
         ranker = partial(answers.ranker, mirror, k, wanted, condition, by, smooth, per, reach, exact, effort)
         everybody = wanted is None and condition is None and per is None  # else the database is asked first
         field = mirror.last_field if everybody else None
@@ -112,9 +133,34 @@ class Finding:
             with mirror.reading():  # and now they may not
                 rankings_again = answers.ranked(ranker(mirror.field), queries)
                 found = [hits for rankings in rankings_again for hits in answers.hits(mirror, rankings)]
-        if min_score is None:
-            return found
-        return [[hit for hit in hits if hit.score >= min_score] for hits in found]
+        return _at_least(min_score, found)
+
+    def _worded(
+        self,
+        vectors: ArrayLike | None,
+        texts: Sequence[str],
+        k: int,
+        ids: Sequence[str] | None,
+        condition: Filter | None,
+        alpha: float | None,
+        exact: bool,
+        effort: float,
+    ) -> list[list[Hit]]:
+        """The hits for texts; alpha None = by BM25 alone."""
+        mirror = self._mirror
+        with mirror.reading():
+            if not mirror.text_index:
+                raise ValueError(
+                    f"{mirror.name} has no text index; FieldStore(path, text_index=True) builds it once, and keeps it"
+                )
+            if mirror.dim is None:
+                return [[] for _ in texts]
+            queries = None if vectors is None else unit_rows(vectors, mirror.dim, what="query")
+            allowed = mirror.allowed(ids, condition)
+            if alpha is None:
+                return wording.by_text(mirror, queries, texts, k, allowed)
+            assert queries is not None  # by `check_wording`
+            return wording.by_both(mirror, queries, texts, k, alpha, allowed, exact, effort)
 
     def get(self, ids: Ids | None = None, *, where: Where | None = None, vectors: bool = False) -> list[Record]:
         """Live records: those of ids, in that order, once each; or those that match; or all. Unknown ids are left out.
@@ -161,3 +207,9 @@ class Finding:
         (wanted,) = arguments.checked_ids([id])
         with self._mirror.reading():
             return bool(self._mirror.points_of([wanted], None))
+
+
+def _at_least(min_score: float | None, found: list[list[Hit]]) -> list[list[Hit]]:
+    if min_score is None:
+        return found
+    return [[hit for hit in hits if hit.score >= min_score] for hits in found]

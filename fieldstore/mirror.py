@@ -37,6 +37,7 @@ from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
+from fieldstore.storage.text_index import FACT as TEXT_INDEX
 
 _WORTH_A_THREAD = 64  # points of an add; handing fewer over would cost more than it saves
 _MEASURED_AT = (256, 4096)  # live points at which kappa measures itself
@@ -240,6 +241,8 @@ class Mirror:
                 database.set_facts(facts)
             if filter_keys:
                 database.filter_values.declare(filter_keys)
+            if facts and TEXT_INDEX in facts:
+                database.text_index.build()
             database.put(contents)
             database.append(draft)
             database.begin_erase(erasing)
@@ -258,13 +261,15 @@ class Mirror:
         embedder: str | None,
         source_key: str | None,
         filter_keys: Sequence[str],
+        text_index: bool,
     ) -> None:
         """Fill in what the store did not know yet. Raises WrongEmbedder or ValueError where they contradict it."""
         with self.reading():
-            if not self._unsaid(dim, kappa, embedder, source_key) and set(filter_keys) <= set(self.filter_keys):
+            unsaid = self._unsaid(dim, kappa, embedder, source_key, text_index)
+            if not unsaid and set(filter_keys) <= set(self.filter_keys):
                 return
         with self.writing():  # by now another process may have said something else
-            facts = self._unsaid(dim, kappa, embedder, source_key)
+            facts = self._unsaid(dim, kappa, embedder, source_key, text_index)
             draft = self.draft()
             if kappa is not None and facts.pop("kappa", None) is not None:
                 draft.calibrate(round(kappa * MILLIONTHS), 0)
@@ -276,8 +281,13 @@ class Mirror:
         """The declared keys, inside `reading` or `writing`."""
         return self.folder.database.filter_values.keys()
 
+    @property
+    def text_index(self) -> bool:
+        """Whether there is a text index, inside `reading` or `writing`."""
+        return self.facts.get(TEXT_INDEX) == 1
+
     def _unsaid(
-        self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None
+        self, dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None, text_index: bool
     ) -> dict[str, Any]:
         """What of this the store does not know yet."""
         facts = self.facts
@@ -291,7 +301,8 @@ class Mirror:
         if kappa is not None and facts["size"] and round(self.kappa * MILLIONTHS) != round(kappa * MILLIONTHS):
             raise ValueError(f"{self.name} has kappa {self.kappa}, not {kappa}; calibrate(kappa=) changes it")
         wanted = {"dim": None if dim is None else int(dim), "embedder": embedder, "kappa": kappa}
-        return {name: value for name, value in wanted.items() if value is not None and facts[name] is None}
+        unsaid = {name: value for name, value in wanted.items() if value is not None and facts[name] is None}
+        return unsaid | ({TEXT_INDEX: 1} if text_index and not self.text_index else {})
 
     def measure(self, draft: Draft, rows: NDArray[np.float32]) -> None:
         """Add a calibration to the draft once enough points are live; kappa that was asked for stays."""

@@ -88,6 +88,7 @@ class View:
 
     def search(self, vector: ArrayLike, k: int = 10, **options: Any) -> list[Hit]:
         """What `FieldStore.search` would have answered with exact=True; the options are those of `search_many`."""
+        _check_mode(options.get("by"))
         if len(shape := arguments.shape_of(vector, "query")) != 1:
             raise ValueError(f"search takes one query, (dim,), not {shape}; search_many takes a matrix")
         return self.search_many(np.asarray(vector)[None], k, **options)[0]
@@ -106,6 +107,7 @@ class View:
         min_score: float | None = None,
     ) -> list[list[Hit]]:
         """`search` for every row of vectors, (q, dim). The options mean what they do in `FieldStore.search`."""
+        _check_mode(by)
         arguments.check_search(k, by, smooth, per, reach, min_score, True, 1.0)
         wanted, condition = arguments.restriction(ids, where)
         with self._reading() as database:
@@ -271,6 +273,11 @@ class View:
 def _versions(database: Database, ids: Sequence[str]) -> list[int]:
     """The points of every version of these records, record by record; at most one of a record's was shown then."""
     return [version.sum.point for id in ids for version in database.versions(id)]
+
+
+def _check_mode(by: object) -> None:
+    if by in arguments.BY_WORDS:
+        raise ValueError(f"by={by!r} needs a text index, which is of today; a view of the past has none")
 
 
 def _kappa(database: Database, size: int) -> int | None:

@@ -45,11 +45,13 @@ class FieldStore(Finding, Forgetting, Trail):
     embedder: name of the embedding model; another name is refused on open. source_key: metadata key that names a
     record's source document, by default "source". filter_keys: metadata keys, or dotted paths, whose values
     are kept beside the points, so that a filter over them alone parses no metadata; once declared they stay, and
-    opening with others adds those. signing_key: PEM file of an Ed25519 private key, outside the store, that signs
-    erasure certificates and checkpoints. timeout: seconds to wait for another writer, or for a reader that an erase has
-    to wait for. create: False = raise NotAStore where there is no store yet. read_only: refuse every writing verb, and
-    create or change nothing in the directory, which may be one that cannot be written; an erase that was interrupted is
-    not finished then, but stays out of every answer. files: the disk; another one only in tests.
+    opening with others adds those. text_index: keep an index of the words of the texts, for by="text" and "hybrid";
+    asked for once it stays, and a store that had none builds it then. signing_key: PEM file of an Ed25519 private key,
+    outside the store, that signs erasure certificates and checkpoints. timeout: seconds to wait for another writer, or
+    for a reader that an erase has to wait for. create: False = raise NotAStore where there is no store yet. read_only:
+    refuse every writing verb, and create or change nothing in the directory, which may be one that cannot be written;
+    an erase that was interrupted is not finished then, but stays out of every answer. files: the disk; another one only
+    in tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
     their next query. Raises NotAStore, UnsupportedFormat, StoreDamaged, WrongEmbedder, or ValueError for arguments that
@@ -65,6 +67,7 @@ class FieldStore(Finding, Forgetting, Trail):
         embedder: str | None = None,
         source_key: str | None = None,
         filter_keys: Sequence[str] = (),
+        text_index: bool = False,
         signing_key: str | os.PathLike[str] | None = None,
         timeout: float = 10.0,
         create: bool = True,
@@ -73,6 +76,7 @@ class FieldStore(Finding, Forgetting, Trail):
     ) -> None:
         arguments.check_store(dim, kappa, embedder, source_key, timeout)
         arguments.check_filter_keys(filter_keys)
+        arguments.check_flag("text_index", text_index)
         self.path = None if path is None else arguments.checked_path(path)
         self._key = _read_key(signing_key, self.path)
         self._timeout = timeout
@@ -93,7 +97,7 @@ class FieldStore(Finding, Forgetting, Trail):
             folder = Folder(self.path, files, timeout, facts if create else None)
         self._mirror = Mirror(folder, str(self))
         try:
-            self._mirror.agree(dim, kappa, embedder, source_key, filter_keys)
+            self._mirror.agree(dim, kappa, embedder, source_key, filter_keys, text_index)
             self._recover()
         except BaseException:
             self.close()
@@ -133,6 +137,12 @@ class FieldStore(Finding, Forgetting, Trail):
         """The declared keys: filters over these alone parse no metadata."""
         with self._mirror.reading():
             return tuple(self._mirror.filter_keys)
+
+    @property
+    def text_index(self) -> bool:
+        """Whether the words of the texts are indexed."""
+        with self._mirror.reading():
+            return self._mirror.text_index
 
     @property
     def field(self) -> Field:

@@ -79,8 +79,9 @@ class Trail:
         """Every difference between the ledger and the rest, in plain words; [] = all is well.
 
         Recomputes the hash tree, the rules of every entry, the sums, the commitments to content and vectors, and the
-        field in memory, and lets SQLite check its file. Reads everything once: half a minute of
-        one core for a million records of 384 dimensions.
+        field in memory, and lets SQLite check its file, and the text index against the live texts, which
+        writers have to wait for. Reads everything once: half a minute of one core for a million records of 384
+        dimensions.
         against: a `checkpoint` kept from earlier; any rewrite of the entries it saw is a difference.
         public_key: PEM of the Ed25519 key that must have signed the checkpoint, and every certificate in the store.
         progress: called with how many entries and points have been looked at, and how many there are.
@@ -96,7 +97,7 @@ class Trail:
             astray = [] if mirror.dim is None else mirror.field.astray().tolist()
             found += [f"point {point} weighs something and is in no cell, or the other way round" for point in astray]
         with suppress(ReadOnlyStore, WriterBusy), mirror.writing(timeout=0.0):
-            found += audit.orphans(mirror.folder)
+            found += audit.undisturbed(mirror.folder)
         return found
 
     def certificates(self) -> list[Certificate]:

@@ -8,6 +8,7 @@
 
 import hashlib
 import math
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -220,3 +221,23 @@ def consistency(m, leaves, whole=True):
     if m <= k:
         return [*consistency(m, leaves[:k], whole), head(leaves[k:])]
     return [*consistency(m - k, leaves[k:], False), head(leaves[:k])]
+
+
+def words(text):
+    """Runs of letters and digits, without case (accents are left to the tests that are about them)."""
+    return re.findall(r"[^\W_]+", text.lower())
+
+
+def bm25(texts, query):
+    """Of every text that holds a word of the query: its place and BM25, as SQLite's FTS5 has it; None is no text."""
+    held = {place: words(text) for place, text in enumerate(texts) if text is not None}
+    mean = sum(map(len, held.values())) / max(len(held), 1)
+    scores = {}
+    for word in dict.fromkeys(words(query)):
+        holders = sum(word in each for each in held.values())
+        rarity = max(math.log((len(held) - holders + 0.5) / (holders + 0.5)), 1e-6) if holders else 0.0
+        for place, each in held.items():
+            if count := each.count(word):
+                part = rarity * count * 2.2 / (count + 1.2 * (0.25 + 0.75 * len(each) / mean))
+                scores[place] = scores.get(place, 0.0) + part
+    return scores

@@ -8,6 +8,7 @@
 #   erasing       points whose erase has begun and is not certified yet
 #   certificates  of the erases so far; content-free
 #   filter_…      of declared keys; see filter_values.py
+#   text_index    of the live records' texts; see text_index.py
 #
 # Rule: secure_delete is on and read back on every connection, so that deleted content is overwritten.
 # Rule: values are always bound, never spelled into SQL. Never ANALYZE, VACUUM INTO or PRAGMA optimize: they copy
@@ -18,7 +19,7 @@ import json
 import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,8 @@ from fieldstore.storage.files import Files
 from fieldstore.storage.filter_values import SCHEMA as FILTER_SCHEMA
 from fieldstore.storage.filter_values import FilterValues
 from fieldstore.storage.foreign import APPLICATION, FORMAT
+from fieldstore.storage.text_index import SCHEMA as TEXT_SCHEMA
+from fieldstore.storage.text_index import Asking, TextIndex
 
 _log = logging.getLogger("fieldstore")
 _UNREADABLE = (  # what SQLite and apsw raise where a file does not hold what it must
@@ -113,6 +116,7 @@ class Database:
             self._connection.set_busy_timeout(int(min(timeout * 1000, 2**31 - 1)))
             self._configure()
             self.filter_values = FilterValues(self._rows)
+            self.text_index = TextIndex(Asking(self._rows, self._one_by_one, self._tokenizer))
         except BaseException:
             self._connection.close()
             raise
@@ -149,7 +153,7 @@ class Database:
         self.begin_reading()  # all of it as of one moment: another process may be writing
         try:
             found = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")
-            check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA)
+            check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA + TEXT_SCHEMA)
             room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
             check_size(self._path, self.facts(), self.points(), room)
         finally:
@@ -505,6 +509,17 @@ class Database:
             return self._connection.execute(sql, values).fetchall()
         except (*_UNREADABLE, *_REFUSED) as error:
             raise self._said(error) from error
+
+    def _one_by_one(self, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+        """The rows of a statement of which not all may be wanted."""
+        try:
+            with closing(self._connection.cursor()) as cursor:
+                yield from cursor.execute(sql, values)
+        except (*_UNREADABLE, *_REFUSED) as error:
+            raise self._said(error) from error
+
+    def _tokenizer(self, name: str, options: list[str]) -> apsw.FTS5Tokenizer:
+        return self._connection.fts5_tokenizer(name, options)
 
     def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
         """The rows of one statement for each of the points in turn; it is prepared once."""
