@@ -3,7 +3,7 @@
 # Rule: inside `mirror.reading`, and over rankings of that same state of the store.
 """The values the reading verbs return, filled in from the database."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice, starmap
@@ -93,6 +93,13 @@ def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Recor
     vectors = [mirror.row(point).copy() if with_vectors else None for point in points]
     rows = zip(*_contents(mirror, points), mirror.weights[points].tolist(), vectors, strict=True)
     return list(starmap(Record, rows))
+
+
+def forgotten(mirror: Mirror, ids: Set[str] | None, condition: Filter | None) -> list[Record]:
+    """The newest versions of records that are forgotten, of those ids, that match."""
+    versions = [known for known in mirror.forgotten(condition) if ids is None or known.id in ids]
+    rows = zip(*_contents(mirror, [known.sum.point for known in versions]), strict=True)
+    return [Record(*row, -known.sum.last / MILLIONTHS) for row, known in zip(rows, versions, strict=True)]
 
 
 def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | None) -> Residual:

@@ -186,6 +186,14 @@ def seconds(name: str, time: datetime) -> float:
     return time.timestamp()
 
 
+def moment(name: str, given: int | datetime | None) -> int | float | None:
+    """A position of the ledger, as an int, or a time in seconds, as a float."""
+    if given is None or isinstance(given, datetime):
+        return None if given is None else seconds(name, given)
+    check_position(given)
+    return given
+
+
 def elements(given: Sequence[str]) -> list[str]:
     """Names of points, as `erasures` lists them."""
     if isinstance(given, str | bytes) or not isinstance(given, Sequence):

@@ -4,8 +4,8 @@
 """What a store answers."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
-from itertools import islice
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -188,19 +188,27 @@ class Finding:
         limit: int | None = None,
         after: str | None = None,
         forgotten: bool = False,
+        changed_before: int | datetime | None = None,
+        changed_after: int | datetime | None = None,
     ) -> list[str]:
-        """Ids of live records (forgotten: of the forgotten ones instead), sorted: at most limit, after that id."""
+        """Ids of live records (forgotten: of the forgotten ones instead), sorted: at most limit, after that id.
+
+        changed_before, changed_after: only those whose newest entry (an add, update, reweight, restore, forget) stands
+        before, or after, a position of the ledger, or a time, aware of its zone. Entries keep whole seconds, so within
+        one second only positions tell before from after; `seq` is the newest entry's.
+        """
         condition = None if where is None else Filter(where)
         arguments.check_limit(limit)
         arguments.check_words(after, what="after")
+        end = arguments.moment("changed_before", changed_before)
+        begin = arguments.moment("changed_after", changed_after)
         with self._mirror.reading() as database:
             if forgotten:
-                points = {known.sum.point for known in self._mirror.forgotten(condition)}
-                rows = (id for id, point in database.live(after, forgotten) if point in points)
+                points = [known.sum.point for known in self._mirror.forgotten(condition)]
             else:
-                chosen = self._mirror.chosen(condition)
-                rows = (id for id, point in database.live(after) if chosen[point])
-            return list(islice(rows, limit))
+                points = self._mirror.live_points(condition)
+            between = (database.position_after(begin), database.position_before(end))
+            return database.ids_of(points, after, between, limit)
 
     def exists(self, id: str) -> bool:
         """Whether this record is live."""

@@ -14,7 +14,7 @@ from fieldstore.certificate import Certificate
 from fieldstore.filters import Filter
 from fieldstore.ledger import Kind
 from fieldstore.mirror import Mirror
-from fieldstore.records import Receipt, Residual
+from fieldstore.records import Receipt, Record, Residual
 from fieldstore.writing import writes
 
 
@@ -123,6 +123,16 @@ class Forgetting:
             return erasure.finish(mirror.folder, mirror.field.dim, self._key, timeout, self._needles)
         finally:
             mirror.unlearn(erased)
+
+    def forgotten(self, ids: Ids | None = None, *, where: Where | None = None) -> list[Record]:
+        """What is forgotten and not erased, with its content: for whoever decides what to restore or to erase.
+
+        Of these ids, those that match, or all, in order of adding; weight: what `restore` gives back. No search, get or
+        count reaches them, and nothing here changes that.
+        """
+        wanted, condition = arguments.restriction(ids, where)
+        with self._mirror.reading():
+            return answers.forgotten(self._mirror, None if wanted is None else set(wanted), condition)
 
     def residual(self, ids: Ids, *, carriers: int = 10, where: Where | None = None) -> list[Residual]:
         """How much of each record's content the other live records still carry, before or after forgetting it.

@@ -250,7 +250,7 @@ class FieldStore(Finding, Forgetting, Trail):
         with self._mirror.reading() as database:
             return {
                 "live": int(np.count_nonzero(self._mirror.chosen(None))),
-                "forgotten": sum(1 for _ in database.live(None, forgotten=True)),
+                "forgotten": database.count_forgotten(),
                 "points": len(self._mirror.weights),
                 "entries": self._mirror.size,
                 "erasures": len(database.certificates()),

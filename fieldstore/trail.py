@@ -23,6 +23,12 @@ class Trail:
     _mirror: Mirror
     _key: bytes | None
 
+    @property
+    def seq(self) -> int:
+        """Position of the newest entry in the ledger, by whichever process; -1 = there is none."""
+        with self._mirror.reading():
+            return self._mirror.size - 1
+
     def history(self, id: str) -> list[Entry]:
         """Every ledger entry about a record, all its versions, oldest first; [] when it is unknown or erased."""
         (wanted,) = arguments.checked_ids([id])

@@ -1,9 +1,11 @@
-"""Searching among some records only, named by their ids: before the ranking, whatever else was asked for."""
+"""Searching among some records only, named by their ids; and naming records by when they changed."""
+
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from fieldstore import FieldStore
+from fieldstore import FieldStore, Record
 
 DIM, COUNT = 8, 60
 NAMES = [f"r{i:02}" for i in range(COUNT)]
@@ -103,3 +105,58 @@ def test_thousands_of_ids_in_a_store_with_cells_answer_as_a_filter_would(rng):
         assert store.search(query, 20, ids=even) == store.search(query, 20, where={"even": True})
         assert store.count(ids=even) == 4500
         assert store.verify() == []
+
+
+# -- naming records by when they changed, and the forgotten ones
+
+
+def test_ids_can_be_kept_to_what_changed_before_or_after_a_position(filled):
+    before = filled.seq
+    filled.update(["r01"], texts=["new"])
+    filled.reweight(["r02"], 2.0)
+    filled.forget(["r03", "r04"])
+    filled.restore(["r04"])
+    assert filled.ids(changed_after=before) == ["r01", "r02", "r04"]
+    assert filled.ids(changed_before=before + 1) == [id for id in NAMES if id not in ("r01", "r02", "r03", "r04")]
+    assert filled.ids(changed_after=before, where={"of": 1}, limit=1) == ["r01"]
+    assert filled.ids(changed_after=before, after="r01") == ["r02", "r04"]
+    assert filled.ids(forgotten=True, changed_after=before) == ["r03"]
+    assert filled.ids(changed_after=filled.seq) == filled.ids(changed_before=0) == []
+
+
+def test_ids_can_be_kept_to_what_changed_before_or_after_a_time(store, monkeypatch):
+    def at(seconds):
+        monkeypatch.setattr("time.time", lambda: seconds)
+        return datetime.fromtimestamp(seconds, UTC)
+
+    for second in (100.2, 101.9, 103.0):
+        at(second)
+        store.add([1.0, second], ids=[f"r{int(second)}"])
+    assert store.ids(changed_before=at(101.0)) == ["r100"]  # entries keep whole seconds: 101.9 is 101
+    assert store.ids(changed_before=at(101.5)) == ["r100", "r101"]
+    assert store.ids(changed_after=at(101.0)) == store.ids(changed_after=at(101.9)) == ["r103"]
+    assert store.ids(changed_after=at(100.0), changed_before=at(103.0)) == ["r101"]
+    with pytest.raises(ValueError, match="changed_before needs a time zone"):
+        store.ids(changed_before=datetime(2026, 1, 1))
+    with pytest.raises(ValueError, match="a position"):
+        store.ids(changed_after=-7)
+    assert store.verify() == []
+
+
+def test_seq_is_the_newest_entrys_position(store):
+    assert store.seq == -1
+    store.add([[1.0, 0.0], [0.0, 1.0]])
+    assert store.seq == 1 == next(reversed(list(store.entries()))).seq
+
+
+def test_what_is_forgotten_is_shown_to_who_asks_for_it_by_name_and_never_what_is_erased(store):
+    store.add(np.eye(3), ids=list("abc"), texts=["A", "B", "C"], metadatas=[{"n": 1}, {"n": 2}, {"n": 2}], weights=2.0)
+    store.forget(["c", "a", "b"])
+    store.erase(["b"])
+    assert store.forgotten() == [Record("a", "A", {"n": 1}, 2.0), Record("c", "C", {"n": 2}, 2.0)]
+    assert store.forgotten(["c", "b", "nobody"]) == store.forgotten(where={"n": 2}) == store.forgotten()[1:]
+    assert store.get() == store.search([1, 1, 1]) == store.forgotten([]) == []
+    store.restore(["a"])
+    assert [record.id for record in store.forgotten()] == ["c"]
+    assert store.get(["a"]) == [Record("a", "A", {"n": 1}, 2.0)]
+    assert store.verify() == []

@@ -17,6 +17,7 @@
 
 import json
 import logging
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -71,6 +72,14 @@ FROM json_each(?) j CROSS JOIN records r ON r.point = (
 _LIVE_POINTS = """
 SELECT s.point FROM json_each(?) j CROSS JOIN records r ON r.id = j.value
 CROSS JOIN sums s ON s.point = r.point AND s.weight > 0
+"""
+_IDS = """
+SELECT r.id FROM json_each(?) j CROSS JOIN records r ON r.point = j.value CROSS JOIN sums s ON s.point = r.point
+WHERE (? IS NULL OR r.id > ?) AND s.seq >= ? AND s.seq < ? ORDER BY r.id LIMIT ?
+"""
+_FORGOTTEN = """
+FROM records r JOIN sums s ON s.point = r.point WHERE s.kind = ? AND NOT EXISTS
+(SELECT 1 FROM records n WHERE n.id = r.id AND n.point > r.point)
 """
 _SHOWN = """
 SELECT r.point, r.id, r.text, r.metadata FROM json_each(?) j CROSS JOIN records r ON r.point = j.value
@@ -376,6 +385,18 @@ class Database:
         rows = self._rows("SELECT lower(hex(element)) FROM sums WHERE kind = ? ORDER BY point", (int(Kind.ERASE),))
         return [element for (element,) in rows]
 
+    def position_before(self, moment: int | float | None) -> int:
+        """The position behind the last entry before a position, an int, or a time, a float; None = the ledger's end."""
+        if moment is None:
+            return int(self.facts()["size"])
+        return moment if isinstance(moment, int) else self.entries_before(math.ceil(moment))
+
+    def position_after(self, moment: int | float | None) -> int:
+        """The position of the first entry after a position, an int, or a time, a float; None = the first of all."""
+        if moment is None:
+            return 0
+        return moment + 1 if isinstance(moment, int) else self.entries_before(math.floor(moment) + 1)
+
     def entries_before(self, time: int) -> int:
         """How many entries are older than a time, in seconds since 1970; they never go back in time."""
         size = int(self.facts()["size"])
@@ -385,8 +406,7 @@ class Database:
         """The newest version, with its metadata, of every record that is not live."""
         rows = self._rows(
             "SELECT r.id, s.element, s.point, s.weight, s.seq, s.kind, s.last, r.metadata "
-            "FROM records r JOIN sums s ON s.point = r.point WHERE s.kind = ? AND NOT EXISTS "
-            "(SELECT 1 FROM records n WHERE n.id = r.id AND n.point > r.point) ORDER BY r.point",
+            f"{_FORGOTTEN} ORDER BY r.point",
             (int(Kind.FORGET),),
         )
         return [(_version(row[:7]), row[7]) for row in rows]
@@ -400,15 +420,16 @@ class Database:
         )
         return [point for (point,) in rows]
 
-    def live(self, after: str | None, forgotten: bool = False) -> Iterator[tuple[str, int]]:
-        """(id, point) of every live record, or of every forgotten one, in order of ids after the one given."""
-        state = "s.weight = 0 AND s.kind = :kind" if forgotten else "s.weight > 0"
-        yield from self._rows(
-            "SELECT r.id, r.point FROM records r JOIN sums s ON s.point = r.point "
-            f"WHERE (:after IS NULL OR r.id > :after) AND {state} AND NOT EXISTS "
-            "(SELECT 1 FROM records n WHERE n.id = r.id AND n.point > r.point) ORDER BY r.id",
-            {"after": after, "kind": int(Kind.FORGET)},
-        )
+    def ids_of(
+        self, points: Sequence[int], after: str | None, between: tuple[int, int], limit: int | None
+    ) -> list[str]:
+        """Ids of points whose newest entry lies in [first, end): sorted, those behind `after`, at most limit."""
+        values = (json.dumps(points), after, after, *between, -1 if limit is None else limit)
+        return [id for (id,) in self._rows(_IDS, values)]
+
+    def count_forgotten(self) -> int:
+        """How many records are forgotten and not erased."""
+        return int(self._one(f"SELECT count(*) {_FORGOTTEN}", int(Kind.FORGET)))
 
     def at(self, points: Sequence[int]) -> list[Version]:
         """The versions that points are, in their order; StoreDamaged when one has no record."""

@@ -1,9 +1,9 @@
-# LangChain's words for a record and for a condition, put into fieldstore's and back.
+# LangChain's words for a record, put into fieldstore's and back.
 #
-# In:   texts, documents, ids and filters as LangChain hands them over.
-# Out:  columns for `FieldStore.add`, a `where` for its searches, documents and relevances for its answers.
+# In:   texts, documents and ids as LangChain hands them over.
+# Out:  columns for `FieldStore.add`, documents and relevances for its answers.
 # Rule: what came in is never changed, and what goes out shares nothing with the store.
-"""Documents and filters, translated."""
+"""Documents, translated."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
@@ -12,8 +12,6 @@ from uuid import uuid4
 from langchain_core.documents import Document
 
 from fieldstore import Hit, Record
-
-Filter = Mapping[str, Any] | None  # conditions on metadata, in the language of `FieldStore.search`; see `to_where`
 
 
 class Columns(TypedDict):
@@ -85,22 +83,6 @@ def to_document(record: Record | Hit) -> Document:
 def relevance(cosine: float) -> float:
     """A cosine as LangChain's relevance, 0 to 1; rounding may carry a cosine past 1."""
     return min(1.0, max(0.0, (1.0 + cosine) / 2.0))
-
-
-def to_where(filter: Filter) -> dict[str, Any] | None:
-    """A LangChain filter as fieldstore's `where`: the same language. None and `{}` let everything pass.
-
-    Raises:
-        TypeError: the filter is a callable, or anything else but a dict.
-    """
-    if callable(filter):
-        raise TypeError(
-            "filter is a callable; fieldstore filters before it ranks and cannot call Python there. "
-            "Give a dict, such as {'year': {'$gte': 2020}}"
-        )
-    if filter is not None and not isinstance(filter, Mapping):
-        raise TypeError(f"filter is a {type(filter).__name__}; give a dict, such as {{'year': {{'$gte': 2020}}}}")
-    return dict(filter) if filter else None
 
 
 def value_at(metadata: Mapping[str, Any], path: str) -> Any:

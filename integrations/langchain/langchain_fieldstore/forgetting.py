@@ -4,12 +4,12 @@
 # Rule: nothing is ever taken for "all of them": that has to be asked for by name.
 """`Forgetting`, the part of `FieldVectorStore` that embeds nothing and finds nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from fieldstore import Certificate, Entry, FieldStore, Receipt
+from fieldstore import Certificate, Entry, FieldStore, Receipt, Record, Residual
 from langchain_fieldstore.calls import in_thread, refuse
-from langchain_fieldstore.documents import Filter, to_where
+from langchain_fieldstore.filters import Filter, restriction, to_where
 
 
 class Forgetting:
@@ -43,19 +43,21 @@ class Forgetting:
         if [ids is not None, bool(filter), delete_all].count(True) != 1:
             raise ValueError("delete takes exactly one of ids, filter= and delete_all=True; nothing was deleted")
         if self.on_delete == "erase" if erase is None else erase:
-            self._erase_known(ids, to_where(filter), reason, actor)
+            self._erase_known(ids, filter, reason, actor)
         elif delete_all:
             self.store.forget(self.store.ids(), reason=reason, actor=actor)
         else:
             self.forget(ids, filter=filter, reason=reason, actor=actor)
         return True
 
-    def _erase_known(
-        self, ids: Sequence[str] | None, where: dict[str, Any] | None, reason: str | None, actor: str | None
-    ) -> None:
+    def _erase_known(self, ids: Sequence[str] | None, filter: Filter, reason: str | None, actor: str | None) -> None:
         """Erase what there is to erase: `FieldStore.erase` refuses ids that are neither live nor forgotten."""
         if ids is None:
-            ids = self.store.ids(where=where) + self.store.ids(where=where, forgotten=True)
+            chosen = restriction(filter, self._all_records)
+            ids = chosen.get("ids")
+            if ids is None:
+                where = chosen.get("where")
+                ids = self.store.ids(where=where) + self.store.ids(where=where, forgotten=True)
         known = [id for id in ([ids] if isinstance(ids, str) else ids) if self.store.history(id)]
         if known:
             self.store.erase(known, reason=reason, actor=actor)
@@ -71,7 +73,11 @@ class Forgetting:
         actor: str | None = None,
     ) -> Receipt:
         """Take documents out of every answer until `restore`; their content is kept. See `FieldStore.forget`."""
-        return self.store.forget(ids, where=to_where(filter), reason=reason, actor=actor)
+        return self.store.forget(**_selection(ids, filter, self.store.get), reason=reason, actor=actor)
+
+    def forget_where(self, filter: Filter, *, reason: str | None = None, actor: str | None = None) -> Receipt:
+        """`forget` whatever matches: everything about a person, say. The receipt names what that was."""
+        return self.forget(filter=filter, reason=reason, actor=actor)
 
     def restore(
         self,
@@ -82,7 +88,7 @@ class Forgetting:
         actor: str | None = None,
     ) -> Receipt:
         """Bring forgotten documents back as they were. See `FieldStore.restore`."""
-        return self.store.restore(ids, where=to_where(filter), reason=reason, actor=actor)
+        return self.store.restore(**_selection(ids, filter, self.store.forgotten), reason=reason, actor=actor)
 
     def erase(
         self,
@@ -93,13 +99,34 @@ class Forgetting:
         actor: str | None = None,
     ) -> Certificate:
         """Destroy documents for good, live or forgotten, every version of them. See `FieldStore.erase`."""
-        return self.store.erase(ids, where=to_where(filter), reason=reason, actor=actor)
+        return self.store.erase(**_selection(ids, filter, self._all_records), reason=reason, actor=actor)
+
+    def _all_records(self) -> list[Record]:
+        return self.store.get() + self.store.forgotten()
 
     def history(self, id: str) -> list[Entry]:
         """What was ever done to one document, oldest first. See `FieldStore.history`."""
         return self.store.history(id)
 
+    def residual(
+        self, ids: Sequence[str], *, carriers: int = 10, filter: Mapping[str, Any] | None = None
+    ) -> list[Residual]:
+        """How much of each document's content other live ones still carry. See `FieldStore.residual`.
+
+        `filter`: look only at those that match. Before or after forgetting; for what was erased nothing can be said.
+        """
+        return self.store.residual(ids, carriers=carriers, where=to_where(filter))
+
     aforget = in_thread(forget)
+    aforget_where = in_thread(forget_where)
     arestore = in_thread(restore)
     aerase = in_thread(erase)
     ahistory = in_thread(history)
+    aresidual = in_thread(residual)
+
+
+def _selection(ids: Sequence[str] | None, filter: Filter, records: Callable[[], list[Record]]) -> dict[str, Any]:
+    """What a verb of the store is about: the ids, or what the filter means."""
+    if ids is not None and filter:
+        raise ValueError("give ids or filter=, not both; nothing was changed")
+    return {"ids": ids, **restriction(filter, records)}

@@ -17,7 +17,9 @@ from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import ConfigDict, model_validator
 
 from fieldstore import Hit
-from langchain_fieldstore.documents import relevance, to_document, to_where, value_at
+from langchain_fieldstore.documents import relevance, value_at
+from langchain_fieldstore.filters import Filter, Predicate, restriction
+from langchain_fieldstore.reading import documents_shown
 from langchain_fieldstore.vectorstores import FieldVectorStore
 
 _NEAREST = frozenset({"k", "filter", "score_threshold", "return_scores"})
@@ -46,8 +48,8 @@ class FieldRetriever(VectorStoreRetriever):
     k: int = 4
     """How many documents to return."""
 
-    filter: dict[str, Any] | None = None
-    """Only documents that match are ranked; see `FieldStore.search`."""
+    filter: dict[str, Any] | Predicate | None = None
+    """Only documents that match are ranked: a dict as for `FieldStore.search`, or a function that takes a Document."""
 
     score_threshold: float | None = None
     """Leave out documents whose relevance, (1 + cosine) / 2, is lower. Not with "mmr"."""
@@ -105,21 +107,27 @@ class FieldRetriever(VectorStoreRetriever):
         _check(self.search_type, options["k"], options.get("score_threshold"))
         return options
 
-    def _find(self, vector: list[float], k: int, filter: dict[str, Any] | None, **options: Any) -> list[Document]:
+    def _find(self, vector: list[float], k: int, filter: Filter, **options: Any) -> list[Document]:
         """The one body of all four search types, sync and async."""
         if self.search_type == "mmr":
             return self.vectorstore.max_marginal_relevance_search_by_vector(vector, k, filter=filter, **options)
-        store, where = self.vectorstore.store, to_where(filter)
+        store = self.vectorstore.store
+        allowed = restriction(filter, store.get)
         least = options.pop("score_threshold")
         with_scores = options.pop("return_scores")
         if self.search_type == "field":
             fill = options.pop("fill")
-            hits = store.search(vector, k, where=where, by="attractors", **options)
+            hits = store.search(vector, k, **allowed, by="attractors", **options)
             hits = _filled(hits, k, options["per"]) if fill else hits
         else:
-            hits = store.search(vector, k, where=where)
+            hits = store.search(vector, k, **allowed)
         found = [hit for hit in hits if least is None or relevance(hit.cosine) >= least]
-        return [_with_scores(hit) if with_scores else to_document(hit) for hit in found]
+        documents = documents_shown(store, found)
+        if with_scores:
+            for document, hit in zip(documents, found, strict=True):
+                members = [member.id for member in hit.members]
+                document.metadata |= {"_score": hit.score, "_share": hit.share, "_members": members}
+        return documents
 
 
 def _check(search_type: str, k: object, threshold: object) -> None:
@@ -149,9 +157,3 @@ def _group(hit: Hit, per: str | None) -> str | None:
     """What two hits of the same value of `per` have in common; None without a value. As JSON, since 1 == True."""
     value = None if per is None else value_at(hit.metadata, per)
     return None if value is None else json.dumps(value, sort_keys=True)
-
-
-def _with_scores(hit: Hit) -> Document:
-    document = to_document(hit)
-    document.metadata |= {"_score": hit.score, "_share": hit.share, "_members": [member.id for member in hit.members]}
-    return document

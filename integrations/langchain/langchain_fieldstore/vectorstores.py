@@ -1,44 +1,33 @@
 # LangChain's VectorStore over one FieldStore: translate, delegate, return.
 #
 # In:   texts and documents; an Embeddings turns them into vectors here.
-# Out:  documents; what forgetting gives back is in forgetting.py.
+# Out:  their ids. What finds is in searching.py, what forgets in forgetting.py.
 # Rule: no storage, no retries, no search logic; what cannot be honoured is refused by name.
-# Rule: a method on vectors is the one true body; its text and async forms only embed and call it.
 """`FieldVectorStore`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import run_in_executor
-from langchain_core.vectorstores import VectorStore
 
-from fieldstore import FieldStore, Hit
-from langchain_fieldstore.calls import in_thread, refuse
-from langchain_fieldstore.diversity import most_diverse
-from langchain_fieldstore.documents import (
-    Columns,
-    Filter,
-    columns_of_documents,
-    columns_of_texts,
-    encodable,
-    relevance,
-    to_document,
-    to_where,
-)
+from fieldstore import FieldStore
+from langchain_fieldstore.calls import refuse
+from langchain_fieldstore.documents import Columns, columns_of_documents, columns_of_texts
 from langchain_fieldstore.forgetting import Forgetting
+from langchain_fieldstore.reading import note_written
+from langchain_fieldstore.searching import Searching
 
 if TYPE_CHECKING:
     from langchain_fieldstore.retrievers import FieldRetriever
 
 _FILTER_KEYS = ("source",)  # where loaders say which document a chunk comes from
-T = TypeVar("T")
 
 
-class FieldVectorStore(Forgetting, VectorStore):
+class FieldVectorStore(Forgetting, Searching):
     """Documents found by meaning, forgotten on request, with proof of both.
 
     Setup:
@@ -224,6 +213,13 @@ class FieldVectorStore(Forgetting, VectorStore):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        path = self.store.path
+        again = (
+            "a store in memory lives in this process alone" if path is None else f"open it again, path={str(path)!r}"
+        )
+        raise TypeError(f"a FieldVectorStore cannot be pickled or copied; {again}: FieldVectorStore(embedding, path)")
+
     # ---- writing
 
     def add_texts(
@@ -296,6 +292,7 @@ class FieldVectorStore(Forgetting, VectorStore):
         refuse(unknown)
         if columns["texts"]:
             verb(vectors=self.embedding.embed_documents(columns["texts"]), **columns)
+            note_written(self.store, columns["ids"])
         return columns["ids"]
 
     async def _awrite(
@@ -305,144 +302,10 @@ class FieldVectorStore(Forgetting, VectorStore):
         if columns["texts"]:
             vectors = await self.embedding.aembed_documents(columns["texts"])
             await run_in_executor(None, partial(verb, vectors=vectors, **columns))
+            note_written(self.store, columns["ids"])
         return columns["ids"]
 
-    # ---- finding
-
-    def vector_of(self, query: str) -> list[float]:
-        """A query, embedded."""
-        return self.embedding.embed_query(encodable(query, "the query"))
-
-    async def avector_of(self, query: str) -> list[float]:
-        """`vector_of` with the async embedder."""
-        return await self.embedding.aembed_query(encodable(query, "the query"))
-
-    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """The live documents among `ids`, in that order, each once."""
-        return [to_document(record) for record in self.store.get(ids)]
-
-    def similarity_search(self, query: str, k: int = 4, *, filter: Filter = None, **kwargs: Any) -> list[Document]:
-        """The k nearest documents that pass `filter`, best first; fewer only where fewer are live."""
-        return self.similarity_search_by_vector(self.vector_of(query), k, filter=filter, **kwargs)
-
-    def similarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, *, filter: Filter = None, **kwargs: Any
-    ) -> list[Document]:
-        """`similarity_search` for a vector of any length but zero."""
-        return [to_document(hit) for hit in self._hits(embedding, k, filter, kwargs)]
-
-    def similarity_search_with_score(
-        self, query: str, k: int = 4, *, filter: Filter = None, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """`similarity_search` with each document's cosine to the query, -1 to 1: higher is closer."""
-        return self.similarity_search_with_score_by_vector(self.vector_of(query), k, filter=filter, **kwargs)
-
-    def similarity_search_with_score_by_vector(
-        self, /, embedding: list[float], k: int = 4, *, filter: Filter = None, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """`similarity_search_with_score` for a vector."""
-        return [(to_document(hit), hit.cosine) for hit in self._hits(embedding, k, filter, kwargs)]
-
-    def max_marginal_relevance_search(
-        self,
-        query: str,
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        *,
-        filter: Filter = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """k documents that are near the query yet unlike one another, in the order they were chosen.
-
-        They are chosen among the `fetch_k` nearest (never fewer than k) that pass `filter`.
-        `lambda_mult`: 1 = nearness alone, 0 = unlikeness alone.
-        """
-        return self.max_marginal_relevance_search_by_vector(
-            self.vector_of(query), k, fetch_k, lambda_mult, filter=filter, **kwargs
-        )
-
-    def max_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        *,
-        filter: Filter = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """`max_marginal_relevance_search` for a vector."""
-        cosines = {hit.id: hit.cosine for hit in self._hits(embedding, max(fetch_k, k), filter, kwargs)}
-        # Records, not hits, are what is shown: what was forgotten since the search has no record any more.
-        records = self.store.get(list(cosines), vectors=True)
-        vectors = [record.vector for record in records if record.vector is not None]
-        order = most_diverse([cosines[record.id] for record in records], vectors, k, lambda_mult)
-        return [to_document(records[place]) for place in order]
-
-    def field_search(
-        self, query: str, k: int = 4, *, filter: Filter = None, per: str | None = None, **kwargs: Any
-    ) -> list[Document]:
-        """The distinct things near the query: one document for each group of mutually similar ones, best first.
-
-        `per` names a metadata key or dotted path (the source document, say): one document per value at most. Fewer
-        than k come back where fewer distinct things are near; the retriever's `fill` adds to them.
-        """
-        return self.field_search_by_vector(self.vector_of(query), k, filter=filter, per=per, **kwargs)
-
-    def field_search_by_vector(
-        self, /, embedding: list[float], k: int = 4, *, filter: Filter = None, per: str | None = None, **kwargs: Any
-    ) -> list[Document]:
-        """`field_search` for a vector."""
-        return [to_document(hit) for hit in self._hits(embedding, k, filter, kwargs, by="attractors", per=per)]
-
-    def _hits(self, vector: list[float], k: int, filter: Filter, unknown: Mapping[str, Any], **how: Any) -> list[Hit]:
-        refuse(unknown)
-        return self.store.search(vector, k, where=to_where(filter), **how)
-
-    def search(self, query: str, search_type: str, **kwargs: Any) -> list[Document]:
-        """LangChain's `search`, which also knows the search_type "field"."""
-        if search_type == "field":
-            return self.field_search(query, **kwargs)
-        return super().search(query, search_type, **kwargs)
-
-    async def asearch(self, query: str, search_type: str, **kwargs: Any) -> list[Document]:
-        """`search` with the async embedder."""
-        if search_type == "field":
-            return await self.afield_search(query, **kwargs)
-        return await super().asearch(query, search_type, **kwargs)
-
-    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """`similarity_search` with the async embedder."""
-        return await self._by_query(self.similarity_search_by_vector, query, k, **kwargs)
-
-    async def asimilarity_search_with_score(
-        self, query: str, k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """`similarity_search_with_score` with the async embedder."""
-        return await self._by_query(self.similarity_search_with_score_by_vector, query, k, **kwargs)
-
-    async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """`max_marginal_relevance_search` with the async embedder."""
-        by_vector = self.max_marginal_relevance_search_by_vector
-        return await self._by_query(by_vector, query, k, fetch_k, lambda_mult, **kwargs)
-
-    async def afield_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """`field_search` with the async embedder."""
-        return await self._by_query(self.field_search_by_vector, query, k, **kwargs)
-
-    asimilarity_search_with_score_by_vector = in_thread(similarity_search_with_score_by_vector)
-    afield_search_by_vector = in_thread(field_search_by_vector)
-
-    async def _by_query(self, by_vector: Callable[..., T], query: str, *args: Any, **kwargs: Any) -> T:
-        """Embed without blocking, then run the body that takes a vector in a thread."""
-        vector = await self.avector_of(query)
-        return await run_in_executor(None, partial(by_vector, vector, *args, **kwargs))
-
-    def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        return relevance
+    # ---- retrieving
 
     def as_retriever(self, **kwargs: Any) -> "FieldRetriever":
         """A `FieldRetriever` over this store; `kwargs` are its fields."""
