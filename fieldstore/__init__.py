@@ -23,7 +23,7 @@ from fieldstore.errors import (
     WrongEmbedder,
 )
 from fieldstore.past import View
-from fieldstore.records import Carrier, Entry, Hit, Receipt, Record, Residual
+from fieldstore.records import Carrier, Entry, Hit, Near, Receipt, Record, Residual
 from fieldstore.store import FieldStore
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "ForkedStore",
     "Hit",
     "LeftoversFound",
+    "Near",
     "NotAStore",
     "Ranking",
     "ReadOnlyStore",

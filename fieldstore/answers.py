@@ -3,6 +3,7 @@
 # Rule: inside `mirror.reading`, and over rankings of that same state of the store.
 """The values the reading verbs return, filled in from the database."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fieldstore import metadata
 from fieldstore.engine.field import Field, Ranking
 from fieldstore.engine.threads import ahead
-from fieldstore.filters import Filter
+from fieldstore.filters import Filter, value_at
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
@@ -114,6 +115,18 @@ def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | N
         for point, cosine, share in zip(others.points.tolist(), others.cosines, others.shares, strict=True)
     )
     return Residual(id, copies / (weight + copies), copies, carriers)
+
+
+def sources(mirror: Mirror, ids: Sequence[str]) -> dict[str, int]:
+    """For each source of records that are live or forgotten, how many live records have it."""
+    database, key = mirror.folder.database, mirror.facts["source_key"]
+    points = [version.sum.point for version in database.latest(ids).values()]
+    stored = [content.metadata for content in database.contents(points).values()]
+    named = {}
+    for record in metadata.decode_all(stored):
+        if (source := value_at(record, key)) is not None:
+            named[source if isinstance(source, str) else json.dumps(source, ensure_ascii=False)] = source
+    return dict(zip(named, mirror.tally(key, [*named.values()]), strict=True))
 
 
 def entry(mirror: Mirror, point: int | None, leaf: Leaf) -> Entry:

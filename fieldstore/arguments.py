@@ -22,6 +22,7 @@ from fieldstore.records import MILLIONTHS
 
 Where = Mapping[str, Any]  # a filter, see `filters`
 Ids = str | Sequence[str]
+Source = str | int | float  # the value at a store's source key
 Mode = Literal["nearest", "attractors", "text", "hybrid"]
 MODES = get_args(Mode)
 BY_WORDS = ("text", "hybrid")  # need a text index
@@ -164,17 +165,32 @@ def restriction(ids: Ids | None, where: Where | None) -> tuple[list[str] | None,
 
 
 def selection(
-    verb: str, ids: str | Sequence[str] | None, where: Mapping[str, Any] | None
+    verb: str,
+    ids: str | Sequence[str] | None,
+    where: Mapping[str, Any] | None,
+    source: Source | None,
+    source_key: str,
 ) -> tuple[list[str] | None, Filter | None]:
-    """What a verb is about: ids, or a filter; exactly one of them."""
-    if (ids is None) == (where is None):
-        raise ValueError(f"{verb} takes ids or where=, one of them; nothing was changed")
+    """What a verb is about: ids, or a filter, or all of one source; exactly one of them."""
+    if [ids, where, source].count(None) != 2:
+        raise ValueError(f"{verb} takes ids, where= or source=, one of them; nothing was changed")
     if ids is not None:
         return list(dict.fromkeys(checked_ids(ids, unique=False))), None
-    assert where is not None
+    if source is not None:
+        if not isinstance(source, str | int | float):
+            raise TypeError(f"a source is a string or a number, the value at {source_key!r}, not {source!r}")
+        return None, Filter({source_key: {"$eq": source}})
     if not where:
         raise ValueError(f"{verb} needs a condition in where=; an empty one would mean everything. Nothing was changed")
     return None, Filter(where)
+
+
+def check_near(near: float | str | None, names: Iterable[str]) -> None:
+    """A cosine, or one of the names of those that are suggested."""
+    if near is None or (isinstance(near, str) and near in names):
+        return
+    if not is_number(near) or not -1 <= float(near) <= 1:
+        raise ValueError(f"near is a cosine from -1 to 1, or {' or '.join(map(repr, names))}, not {near!r}")
 
 
 def seconds(name: str, time: datetime) -> float:

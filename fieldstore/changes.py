@@ -18,10 +18,10 @@ from fieldstore.arguments import Batch
 from fieldstore.engine.bandwidth import measured_kappa
 from fieldstore.engine.inputs import unit_rows
 from fieldstore.errors import FieldStoreError, StoreClosed, UnknownRecord
-from fieldstore.filters import Filter
 from fieldstore.ledger import Draft, Kind, new_salt
 from fieldstore.mirror import Mirror
-from fieldstore.records import MILLIONTHS
+from fieldstore.records import MILLIONTHS, Near
+from fieldstore.selecting import Selection, targets
 from fieldstore.storage.database import Content, Version
 
 Words = tuple[str | None, str | None]  # reason, actor
@@ -193,42 +193,32 @@ def calibrate(mirror: Mirror, kappa: float | None) -> None:
         mirror.commit(draft)
 
 
-def invert(mirror: Mirror, kind: Kind, ids: list[str] | None, condition: Filter | None, words: Words) -> Changed:
-    """Forget live records, or restore forgotten ones."""
-    with mirror.writing() as database:
-        targets: list[tuple[str, Version | None]]
-        if ids is not None:
-            versions = database.latest(ids)
-            targets = [(id, versions.get(id)) for id in ids]
-        elif kind is Kind.FORGET:
-            targets = [(known.id, known) for known in database.at(mirror.live_points(condition))]
-        else:
-            targets = [(known.id, known) for known in mirror.forgotten(condition)]
+def invert(mirror: Mirror, kind: Kind, selection: Selection, words: Words) -> tuple[Changed, list[Near]]:
+    """Forget live records, or restore forgotten ones; and which of them were only near the others."""
+    with mirror.writing():
+        meant = targets(mirror, kind, selection)
         draft = mirror.draft(*words)
-        changed: list[str] = []
-        same: list[str] = []
-        unknown: list[str] = []
-        for id, known in targets:
-            if known is None:
-                unknown.append(id)
-            elif (known.sum.weight > 0) is (kind is Kind.RESTORE):
-                same.append(id)
-            else:
-                draft.invert(kind, known.element, known.sum)
-                changed.append(id)
+        for known in meant.versions:
+            draft.invert(kind, known.element, known.sum)
         mirror.commit(draft)
-    return _changed(draft, changed, same, unknown)
+    return _changed(draft, [known.id for known in meant.versions], meant.same, meant.unknown), meant.near
 
 
-def begin_erase(
-    mirror: Mirror, ids: list[str] | None, condition: Filter | None, before: int | None, words: Words
-) -> None:
+def would_invert(mirror: Mirror, kind: Kind, selection: Selection) -> tuple[Changed, list[Near]]:
+    """What `invert` would do."""
+    with mirror.reading():
+        meant = targets(mirror, kind, selection)
+    return Changed(tuple(v.id for v in meant.versions), tuple(meant.same), tuple(meant.unknown), ()), meant.near
+
+
+def begin_erase(mirror: Mirror, selection: Selection | None, before: int | None, words: Words) -> None:
     """Take every version of the records out of the field, and note the intent to destroy their content.
 
-    By ids, or all that match, or, before a time in seconds since 1970, all that were forgotten by then.
+    Those selected, or, before a time in seconds since 1970, all that were forgotten by then.
     Inside `mirror.writing`, which the rest of the erase needs too. Raises UnknownRecord for an id that has no version.
     """
     database = mirror.folder.database
+    ids, condition = (None, None) if selection is None else selection[:2]
     if before is not None:
         past = database.entries_before(before)
         ids = [known.id for known in mirror.forgotten(None) if known.sum.seq < past]

@@ -6,7 +6,7 @@
 """Columns over the points: filter masks and groups."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,17 @@ class Columns:
             return -1 if value is None else self._codes.setdefault(metadata.encode({"": value}), len(self._codes))
 
         return self._column("per " + key, code, np.full(0, -1, np.int64), database, size, points)
+
+    def tally(
+        self, key: str, values: Sequence[Any], live: NDArray[np.bool_], database: Database, size: int
+    ) -> list[int]:
+        """How many of the live points, (points,), have each of the values at a metadata key or path."""
+        if key in (keys := database.filter_values.keys()):
+            coded = self._declared(key, keys, database, size, len(live))
+            return [int(np.count_nonzero(live & coded.among([value]))) for value in values]
+        of = self.groups(key, database, size, len(live))[live]
+        counts = np.bincount(of[of >= 0], minlength=len(self._codes) + 1)  # the last one is 0, for values of nobody
+        return [int(counts[self._codes.get(metadata.encode({"": value}), -1)]) for value in values]
 
     def _column(
         self,

@@ -8,13 +8,14 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from fieldstore import answers, arguments, changes, erasure
-from fieldstore.arguments import Ids, Where
+from fieldstore import answers, arguments, changes, erasure, selecting
+from fieldstore.arguments import Ids, Source, Where
 from fieldstore.certificate import Certificate
 from fieldstore.filters import Filter
 from fieldstore.ledger import Kind
 from fieldstore.mirror import Mirror
-from fieldstore.records import Receipt, Record, Residual
+from fieldstore.records import Near, Receipt, Record, Residual
+from fieldstore.selecting import Selection
 from fieldstore.writing import writes
 
 
@@ -32,17 +33,35 @@ class Forgetting:
         ids: Ids | None = None,
         *,
         where: Where | None = None,
+        source: Source | None = None,
+        near: float | str | None = None,
+        dry_run: bool = False,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Receipt:
         """Take records out of every answer, at once and durably, by appending their inverse; their content is kept.
 
-        By ids, or all live ones that match. What is forgotten already, or unknown, is left alone and named in the
-        receipt. `restore` undoes it; `receipt.residuals()` tells who else still carries the content.
+        By ids, or all live ones that match, or all of one source: the value at the store's `source_key`. What is
+        forgotten already, or unknown, is left alone and named in the receipt. `restore` undoes it;
+        `receipt.residuals()` tells who else still carries the content, `receipt.sources` how many live records have
+        the same source.
+        near: forget also every live record of at least this cosine to one of them (or to one of ids that was forgotten
+        before), found by looking at all; "copies" and "windows" stand for the cosines in `suggested_near`, where
+        edited copies and overlapping windows of a text begin. There is no default: a lower one takes unrelated texts.
+        dry_run: change nothing; the receipt tells what would go.
         """
-        wanted, condition = arguments.selection("forget", ids, where)
+        selection = self._selection("forget", ids, where, source, near)
+        arguments.check_flag("dry_run", dry_run)
         arguments.check_words(reason, actor)
-        return self._receipt("forget", changes.invert(self._mirror, Kind.FORGET, wanted, condition, (reason, actor)))
+        if dry_run:
+            return self._receipt("forget", *changes.would_invert(self._mirror, Kind.FORGET, selection), dry_run=True)
+        return self._receipt("forget", *changes.invert(self._mirror, Kind.FORGET, selection, (reason, actor)))
+
+    @property
+    def suggested_near(self) -> dict[str, float]:
+        """Cosines for `forget(near=...)` that fit this store's embedder, by name: "copies" (edited), "windows"."""
+        with self._mirror.reading():
+            return {name: selecting.suggested(self._mirror, name) for name in selecting.NEAR}
 
     @writes
     def restore(
@@ -50,16 +69,17 @@ class Forgetting:
         ids: Ids | None = None,
         *,
         where: Where | None = None,
+        source: Source | None = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Receipt:
-        """Bring forgotten records back with the weight they had: by ids, or all forgotten ones that match.
+        """Bring forgotten records back with the weight they had: by ids, all forgotten ones that match, or of a source.
 
         What is live already, unknown or erased is left alone and named in the receipt.
         """
-        wanted, condition = arguments.selection("restore", ids, where)
+        selection = self._selection("restore", ids, where, source)
         arguments.check_words(reason, actor)
-        return self._receipt("restore", changes.invert(self._mirror, Kind.RESTORE, wanted, condition, (reason, actor)))
+        return self._receipt("restore", *changes.invert(self._mirror, Kind.RESTORE, selection, (reason, actor)))
 
     @writes
     def erase(
@@ -67,30 +87,31 @@ class Forgetting:
         ids: Ids | None = None,
         *,
         where: Where | None = None,
+        source: Source | None = None,
         forgotten_before: datetime | None = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Certificate:
         """Forget records and destroy every version of their content and vectors for good; returns the certificate.
 
-        By ids, or every record, live or forgotten, whose newest version matches, or every one that was forgotten before
-        a time (aware of its time zone) and has not been restored since. Unknown ids are an error here, because a
-        certificate speaks of something. reason and actor are kept; the words of earlier entries about the records go
-        too.
+        By ids, or every record, live or forgotten, whose newest version matches or is of a source, or every one that
+        was forgotten before a time (aware of its time zone) and has not been restored since. Unknown ids are an error
+        here, because a certificate speaks of something. reason and actor are kept; the words of earlier entries about
+        the records go too.
         Raises UnknownRecord, or ValueError when reason or actor quote the content: nothing is erased then. Raises
         ErasePending when a reader keeps old pages alive, LeftoversFound when a search of the files still finds bytes:
         then the records are gone from every answer, there is no certificate, and `finish_erase` tries again.
         """
-        wanted, condition, before = None, None, None
+        selection, before = None, None
         if forgotten_before is None:
-            wanted, condition = arguments.selection("erase", ids, where)
-        elif ids is not None or where is not None:
-            raise ValueError("erase takes ids, where= or forgotten_before=, one of them; nothing was changed")
+            selection = self._selection("erase", ids, where, source)
+        elif [ids, where, source].count(None) < 3:
+            raise ValueError("erase takes ids, where=, source= or forgotten_before=, one of them; nothing was changed")
         else:
             before = math.ceil(arguments.seconds("forgotten_before", forgotten_before))
         arguments.check_words(reason, actor)
         with self._mirror.writing():
-            changes.begin_erase(self._mirror, wanted, condition, before, (reason, actor))
+            changes.begin_erase(self._mirror, selection, before, (reason, actor))
             return self._certified()
 
     @writes
@@ -147,5 +168,23 @@ class Forgetting:
             allowed = None if condition is None or self._mirror.dim is None else self._mirror.mask(condition).of
             return [answers.residual(self._mirror, id, carriers, allowed) for id in wanted]
 
-    def _receipt(self, verb: str, changed: changes.Changed) -> Receipt:
-        return Receipt(verb, *changed, lambda: self.residual(changed.ids))
+    def _selection(
+        self,
+        verb: str,
+        ids: Ids | None,
+        where: Where | None,
+        source: Source | None,
+        near: float | str | None = None,
+    ) -> Selection:
+        arguments.check_near(near, selecting.NEAR)
+        key = self._mirror.facts["source_key"]
+        return Selection(*arguments.selection(verb, ids, where, source, key), near)
+
+    def _receipt(
+        self, verb: str, changed: changes.Changed, near: Sequence[Near] = (), *, dry_run: bool = False
+    ) -> Receipt:
+        def sources() -> dict[str, int]:
+            with self._mirror.reading():
+                return answers.sources(self._mirror, changed.ids)
+
+        return Receipt(verb, *changed, lambda: self.residual(changed.ids), sources, tuple(near), dry_run)

@@ -407,6 +407,10 @@ class Mirror:
         """(points,) equal numbers for equal values of a metadata key, -1 for none."""
         return self._columns.groups(key, self.folder.database, self.size, len(self.weights))
 
+    def tally(self, key: str, values: Sequence[Any]) -> list[int]:
+        """How many live records have each of the values at a metadata key."""
+        return self._columns.tally(key, values, self.weights > 0, self.folder.database, self.size)
+
     def chosen(self, condition: Filter | None, ids: Sequence[str] | None = None) -> NDArray[np.bool_]:
         """(points,) which points are live, match, and are of these records."""
         live = self.weights > 0

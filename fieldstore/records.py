@@ -119,10 +119,20 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """A record that went because it is near another one. cosine: to that one, whose id is `to`."""
+
+    id: str
+    cosine: float
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a verb did. ids: the records it changed; unchanged: those it found as wanted; unknown: those not there.
 
-    entries: the ledger positions it wrote; none when nothing had to change.
+    entries: the ledger positions it wrote; none when nothing had to change. near: those of the records that went only
+    for being near, most similar first. dry_run: nothing was done; ids and near are what would go.
     """
 
     verb: str
@@ -131,7 +141,18 @@ class Receipt:
     unknown: tuple[str, ...]
     entries: tuple[int, ...]
     _residuals: Callable[[], list[Residual]] = field(repr=False, compare=False)
+    _sources: Callable[[], dict[str, int]] = field(repr=False, compare=False)
+    near: tuple[Near, ...] = ()
+    dry_run: bool = False
 
     def residuals(self) -> list[Residual]:
         """Who still carries the content of the records changed; computed now, not when the verb ran."""
         return self._residuals()
+
+    @property
+    def sources(self) -> dict[str, int]:
+        """For each source of the records changed, how many live records have it; counted now, not when the verb ran.
+
+        A source that is no string is named as JSON writes it. Records that were erased since have none.
+        """
+        return self._sources()

@@ -24,8 +24,8 @@ MUTANTS = [
     Mutant(
         "the inverse is not appended",
         "fieldstore/changes.py",
-        "                draft.invert(kind, known.element, known.sum)\n                changed.append(id)",
-        "                changed.append(id)",
+        "            draft.invert(kind, known.element, known.sum)\n        mirror.commit(draft)\n    return _changed",
+        "            pass\n        mirror.commit(draft)\n    return _changed",
     ),
     Mutant(
         "the inverse is appended but not applied",
@@ -83,9 +83,9 @@ MUTANTS = [
     ),
     Mutant(
         "the inverse is appended again each time",
-        "fieldstore/changes.py",
-        "            elif (known.sum.weight > 0) is (kind is Kind.RESTORE):",
-        "            elif False:",
+        "fieldstore/selecting.py",
+        "        elif (version.sum.weight > 0) is (kind is Kind.RESTORE):",
+        "        elif False:",
     ),
     Mutant(
         "points of weight 0 are summed after all",

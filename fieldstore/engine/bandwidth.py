@@ -10,6 +10,8 @@ from fieldstore.engine.inputs import FloatRows
 DEFAULT_KAPPA = 20.0
 _ROOMS = 15.0  # kappa in units of 1 / room; measured on Cranfield
 _REACH = 0.735  # tau as a share of the room; measured on Cranfield
+COPIES = 0.87  # where edited copies begin, as a share of the room
+WINDOWS = 0.80  # where overlapping windows of one text begin
 
 
 def mean_cosine(rows: FloatRows) -> float:
@@ -29,6 +31,7 @@ def measured_kappa(rows: FloatRows) -> float:
     return _ROOMS / (1.0 - min(max(mean_cosine(rows), -0.2), 0.95))
 
 
-def reach_of(kappa: float) -> float:
-    """tau, the cosine from which points speak for one another: mu0 + 0.735 (1 - mu0) with mu0 = 1 - 15 / kappa."""
-    return 1.0 - _ROOMS / kappa * (1.0 - _REACH)
+def reach_of(kappa: float, share: float = _REACH) -> float:
+    """The cosine at a share of the room, mu0 + share (1 - mu0) with mu0 = 1 - 15 / kappa; by default tau, the cosine
+    from which points speak for one another."""
+    return 1.0 - _ROOMS / kappa * (1.0 - share)
