@@ -49,6 +49,7 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     _clear_index(folder)
     with database.transaction():
         database.delete_content(points)
+        database.text_index.scrub()
     database.vacuum()  # pages that were split or joined keep copies of old rows which deleting does not reach
     checkpoint = _truncated(folder, timeout)
     search, carriers, left = _look(folder, points, needles, telling, dim)
@@ -171,6 +172,8 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[byte
             pieces = _pieces(value.encode())
             skipped += bool(value) and not any(len(piece) >= _SHORTEST for piece in pieces)
             plain |= pieces
+        if folder.database.text_index.on:
+            plain.update(_varied(word.encode()) for word in folder.database.text_index.words(content.text or ""))
     return {needle: needle in telling for needle in sorted(telling | plain) if len(needle) >= _SHORTEST}, skipped
 
 

@@ -15,6 +15,8 @@ TESTS = [
             "engine_sharing",
             "filter_keys",
             "many_queries",
+            "text_index",
+            "forget_options",
         ),
         *("checkpoint", "certificate", "merkle", "retention", "read_only", "past"),
     )
@@ -140,6 +142,48 @@ MUTANTS = [
         "fieldstore/erasure.py",
         ", *folder.database.filter_values.of(point)):",
         "):",
+    ),
+    Mutant(
+        "forgotten words stay in the text index",
+        "fieldstore/storage/text_index.py",
+        "WHEN (new.weight > 0) != coalesce((SELECT weight > 0",
+        "WHEN (new.weight > 0) > coalesce((SELECT weight > 0",
+    ),
+    Mutant(
+        "the text index keeps the words of a text that was replaced",
+        "fieldstore/storage/text_index.py",
+        "CREATE TRIGGER text_index_replaced BEFORE INSERT ON records BEGIN",
+        "CREATE TRIGGER text_index_replaced BEFORE INSERT ON records WHEN new.point < 0 BEGIN",
+    ),
+    Mutant(
+        "an erase leaves the beginnings of words in the text index",
+        "fieldstore/erasure.py",
+        "        database.text_index.scrub()\n",
+        "",
+    ),
+    Mutant(
+        "an erase does not look for words as the text index has them",
+        "fieldstore/erasure.py",
+        "        if folder.database.text_index.on:\n",
+        "        if False:\n",
+    ),
+    Mutant(
+        "an erase explains a leftover word by the text index that it was left in",
+        "fieldstore/storage/text_index.py",
+        "        if self.on and not self.damage():\n",
+        "        if self.on:\n",
+    ),
+    Mutant(
+        "near copies are looked for among the forgotten",
+        "fieldstore/selecting.py",
+        "    live = mirror.weights > 0\n",
+        "    live = mirror.weights == 0\n",
+    ),
+    Mutant(
+        "a dry run forgets",
+        "fieldstore/forgetting.py",
+        "        if dry_run:\n",
+        "        if False:\n",
     ),
     Mutant(
         "values kept for filters do not follow the ledger",

@@ -1,5 +1,6 @@
 """The text index finds exactly the live records' words, ranks as if the others had never been, and can be erased."""
 
+import hashlib
 import math
 from collections import Counter
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldstore import FieldStore, ReadOnlyStore
+from fieldstore import FieldStore, LeftoversFound, ReadOnlyStore
 from tests import naive
 
 DIM = 8
@@ -274,3 +275,65 @@ def test_a_view_of_the_past_says_that_it_has_no_text_index(orchard):
         orchard.as_of(1).search(None, by="text", text="red")
     with pytest.raises(ValueError, match="text index"):
         orchard.as_of(1).search_many(np.eye(DIM), by="hybrid")
+
+
+def index_bytes(path):
+    """Everything in FTS5's own tables."""
+    connection = apsw.Connection(str(path / "store.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    tables = "SELECT block FROM text_index_data UNION ALL SELECT term FROM text_index_idx"
+    data = b"|".join(value for (value,) in connection.execute(tables))
+    connection.close()
+    return data
+
+
+def test_an_erase_leaves_no_word_and_no_beginning_of_one_in_the_index(tmp_path):
+    path = tmp_path / "s"
+    words = [hashlib.sha256(b"%d" % n).hexdigest()[:24] for n in range(3000)]
+    with FieldStore(path, text_index=True) as store:
+        store.add(np.eye(DIM)[np.arange(3000) % DIM], texts=words, ids=[f"r{n}" for n in range(3000)])
+        connection = store._mirror.folder.database._connection
+        borders = [term[1:].decode() for (term,) in connection.execute("SELECT term FROM text_index_idx") if term[1:]]
+        border = max(borders, key=len)
+        gone = [f"r{n}" for n, word in enumerate(words) if word.startswith(border)]
+        store.forget(gone[0])
+        store.erase(gone)
+        assert store.verify() == []
+        assert {hit[0] for hit in found(store, words[5])} == {"r5"}
+    assert b"|0" + border.encode() + b"|" not in index_bytes(path)
+    assert not any(words[int(id[1:])][len(border) :].encode() in index_bytes(path) for id in gone)
+
+
+def test_an_erase_looks_for_long_words_in_their_folded_form(tmp_path):
+    path, name = tmp_path / "s", "Donaudampfschifffahrtsgesellschaftskapitän"
+    with FieldStore(path, text_index=True) as store:
+        store.add(np.eye(DIM)[:2], texts=[f"the {name}", "nobody"], ids=["a", "b"])
+        (path / "copy").write_bytes(b"..donaudampfschifffahrtsgesellschaftskapitan..")
+        with pytest.raises(LeftoversFound):
+            store.erase("a")
+        (path / "copy").unlink()
+        assert store.finish_erase().body["scan"]["leftovers"] == 0
+        assert store.verify() == []
+
+
+def test_a_long_word_that_another_live_record_holds_is_no_leftover(tmp_path):
+    name = "Donaudampfschifffahrtsgesellschaft"
+    with FieldStore(tmp_path / "s", text_index=True) as store:
+        store.add(np.eye(DIM)[:3], texts=[f"one {name}", f"other {name}skapitän", f"{name}"], ids=["a", "b", "c"])
+        store.erase("a")
+        store.forget("c")
+        store.erase("c")
+        assert {hit[0] for hit in found(store, f"{name}skapitän")} == {"b"}
+        assert store.verify() == []
+
+
+def test_a_word_that_the_index_kept_of_an_erased_record_is_a_leftover(tmp_path):
+    name = "donaudampfschifffahrtsgesellschaft"
+    with FieldStore(tmp_path / "s", text_index=True) as store:
+        store.add(np.eye(DIM)[:2], texts=[f"one {name}", "two"], ids=["a", "b"])
+        connection = store._mirror.folder.database._connection
+        connection.execute("INSERT INTO text_index(rowid, text) VALUES(77, ?)", (name,))
+        with pytest.raises(LeftoversFound):
+            store.erase("a")
+        connection.execute("INSERT INTO text_index(text_index) VALUES('rebuild')")
+        assert store.finish_erase() is not None
+        assert store.verify() == []

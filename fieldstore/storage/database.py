@@ -484,6 +484,7 @@ class Database:
             "SELECT body FROM certificates UNION ALL SELECT value FROM facts UNION ALL SELECT sql FROM sqlite_schema"
         ):
             yield "own", 0, _bytes(value)
+        yield from (("own", 0, word.encode()) for word in self.text_index.held())
 
     def erasing(self) -> list[tuple[int, int]]:
         """Erases begun and not certified: (point, position of the erase entry)."""

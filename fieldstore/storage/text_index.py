@@ -2,6 +2,7 @@
 #
 #   live_texts    the texts that may be found; what the index is compared with, and built anew from
 #   text_index_…  the words, by record; FTS5's own tables
+#   text_words    every word that is in it
 #
 # Rule: triggers on `records` and `sums` keep it, so that no way of writing, forgetting or erasing can pass it by, and a
 # forgotten record's words weigh nothing in another one's rank: they are not there.
@@ -23,6 +24,7 @@ CREATE VIEW live_texts AS SELECT r.point, r.text FROM records r JOIN sums s ON s
 WHERE s.weight > 0 AND r.text IS NOT NULL;
 CREATE VIRTUAL TABLE text_index
 USING fts5(text, content=live_texts, content_rowid=point, tokenize="{" ".join(_WORDS)}");
+CREATE VIRTUAL TABLE text_words USING fts5vocab(text_index, row);
 CREATE TRIGGER text_index_weighed BEFORE INSERT ON sums
 WHEN (new.weight > 0) != coalesce((SELECT weight > 0 FROM sums WHERE point = new.point), 0) BEGIN
     INSERT INTO text_index(text_index, rowid, text)
@@ -73,7 +75,7 @@ class TextIndex:
         self._rows("INSERT INTO text_index(text_index) VALUES('rebuild')", ())
 
     def words(self, text: str) -> list[str]:
-        """The words of a text as the index knows them, in order."""
+        """The words of a text as an index knows them, in order."""
         cut = self._tokenizer(_WORDS[0], list(_WORDS[1:]))
         why = apsw.FTS5_TOKENIZE_DOCUMENT
         words = cut(text.encode(), why, None, include_offsets=False, include_colocated=False)
@@ -91,6 +93,28 @@ class TextIndex:
         match = " OR ".join(f'"{word}"' for word in words)
         sql = "SELECT rowid, -rank FROM text_index WHERE text_index MATCH ? ORDER BY rank, rowid"
         yield from self._each(sql, (match,))
+
+    def scrub(self) -> None:
+        """Inside a transaction of an erase: build it anew where it remembers more than the words that it holds.
+
+        A word that went is overwritten (secure-delete), but the tree above the pages keeps how one of them began.
+        """
+        if self.on and any(not self._begins_a_word(border) for border in self._borders()):
+            self._rebuild()
+
+    def _borders(self) -> list[bytes]:
+        """How the words begin that begin a page; FTS5 puts a 0 before each."""
+        rows = self._rows("SELECT DISTINCT term FROM text_index_idx WHERE length(term) > 1", ())
+        return [term[1:] if isinstance(term, bytes) else b"\xff" for (term,) in rows]
+
+    def _begins_a_word(self, start: bytes) -> bool:
+        between = "term >= CAST(? AS TEXT) AND term < CAST(? AS TEXT)"
+        return bool(self._rows(f"SELECT 1 FROM text_words WHERE {between} LIMIT 1", (start, start + b"\xff")))
+
+    def held(self) -> Iterator[str]:
+        """Every word it means to hold: of live records; none when it cannot be trusted. Inside the writer's lock."""
+        if self.on and not self.damage():
+            yield from (word for (word,) in self._each("SELECT term FROM text_words", ()))
 
     def strays(self) -> list[int]:
         """Points that are in the index and not live, or the other way round."""
