@@ -23,7 +23,7 @@ from fieldstore.errors import (
     WrongEmbedder,
 )
 from fieldstore.past import View
-from fieldstore.records import Carrier, Entry, Hit, Near, Receipt, Record, Residual
+from fieldstore.records import Carrier, Entry, Hit, Near, Receipt, Record, Repeller, Residual
 from fieldstore.store import FieldStore
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "ReadOnlyStore",
     "Receipt",
     "Record",
+    "Repeller",
     "Residual",
     "StoreClosed",
     "StoreDamaged",

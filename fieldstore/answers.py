@@ -46,6 +46,8 @@ def ranker(
     allowed = mirror.allowed(ids, condition)
     if by == "nearest":
         return partial(field.nearest_many, k=k, allowed=allowed, smooth=smooth, exact=exact, effort=effort)
+    if by == "ascent":
+        return partial(field.maxima_many, k=k, allowed=allowed, exact=exact, effort=effort)
     groups = None if per is None else mirror.groups(per)
     return partial(field.attractors_many, k=k, allowed=allowed, groups=groups, reach=reach, exact=exact, effort=effort)
 

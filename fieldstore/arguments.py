@@ -23,7 +23,7 @@ from fieldstore.records import MILLIONTHS
 Where = Mapping[str, Any]  # a filter, see `filters`
 Ids = str | Sequence[str]
 Source = str | int | float  # the value at a store's source key
-Mode = Literal["nearest", "attractors", "text", "hybrid"]
+Mode = Literal["nearest", "attractors", "ascent", "text", "hybrid"]
 MODES = get_args(Mode)
 BY_WORDS = ("text", "hybrid")  # need a text index
 _LONGEST_ID = 1024  # bytes
@@ -208,6 +208,13 @@ def moment(name: str, given: int | datetime | None) -> int | float | None:
         return None if given is None else seconds(name, given)
     check_position(given)
     return given
+
+
+def radius(given: float) -> float:
+    """A cosine from which records are hidden."""
+    if not is_number(given) or not -1.0 <= given <= 1.0:
+        raise ValueError(f"a radius must be a cosine from -1 to 1, not {given!r}; nothing was hidden")
+    return float(given)
 
 
 def elements(given: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Database
 from fieldstore.storage.folder import Folder
+from fieldstore.storage.repellers import FACT as REPELLED
 
 _AT_ONCE = 4096  # points
 Progress = Callable[[int, int], None]
@@ -32,14 +33,16 @@ def differences(
     kept: Checkpoint | None = None,
     public_key: str | bytes | None = None,
     progress: Progress | None = None,
+    repellers: tuple[np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.float64]]] | None = None,
 ) -> list[str]:
     """What is wrong with a store. weights, kappa: as the engine in memory has them. kept: what the ledger once was.
 
+    repellers: places and radii that the engine hides points around; None = there is no field yet.
     public_key: of whoever must have signed the certificates; None = it is not asked.
     progress: called with how many entries and points are done, and how many there are.
     """
     found: list[str] = []
-    steps = _found(folder, weights, kappa, kept, public_key)
+    steps = _found(folder, weights, kappa, kept, public_key, repellers)
     done, total = 0, folder.database.rows_to_check()
     while True:
         try:
@@ -61,6 +64,7 @@ def _found(
     kappa: float,
     kept: Checkpoint | None,
     public_key: str | bytes | None,
+    repellers: tuple[np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.float64]]] | None,
 ) -> Iterator[str | int]:
     """Differences; and in between, how many more entries or points have been looked at."""
     database = folder.database
@@ -96,6 +100,7 @@ def _found(
     yield from _facts(database.facts(), fold, frontier, kappa)
     yield from _sums(database, fold, weights)
     yield from _notes(folder, fold, notes)
+    yield from _repellers(database, fold, repellers)
     yield from _certificates(folder, fold, certificates, roots, public_key)
     yield from _contents(folder, fold, commitments)
     wrong = folder.database.filter_values.wrong()
@@ -149,11 +154,39 @@ def _sums(database: Database, fold: Fold, weights: np.ndarray[Any, np.dtype[np.f
         yield f"the field has {len(weights)} points, the ledger {len(summed)}"
 
 
+def _repellers(
+    database: Database,
+    fold: Fold,
+    hiding: tuple[np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.float64]]] | None,
+) -> Iterator[str]:
+    """Every repeller of the ledger must be kept as it was committed to, or be destroyed, and the field must feel it."""
+    last = max((known.last for known in fold.repellers.values()), default=None)
+    if database.facts().get(REPELLED) != last:
+        yield f"the last entry about a repeller is {last}, the store believes in {database.facts().get(REPELLED)}"
+    kept = {one.element: one for one in database.repellers.all()}
+    for element, known in fold.repellers.items():
+        one = kept.pop(element, None)
+        if one is None or (one.seq, one.until) != (known.seq, known.until):
+            yield f"the repeller of entry {known.seq} is not kept as the ledger says it stands"
+        elif known.destroyed and one.place is not None:
+            yield f"the place of repeller {one.name} was to be destroyed, and is still there; call finish_erase()"
+        elif not known.destroyed and not hmac.compare_digest(one.commitment() or b"", known.commitment):
+            yield f"repeller {one.name} is not what the ledger committed to: its place or radius was changed"
+    yield from (f"repeller {one.name} is kept, but the ledger never placed it" for one in kept.values())
+    standing = database.repellers.standing()
+    felt = [] if hiding is None else [(row.astype("<f4").tobytes(), float(at)) for row, at in zip(*hiding, strict=True)]
+    if felt != [(one.place, one.radius) for one in standing]:
+        yield f"{len(standing)} repellers stand by the ledger, and the field feels {len(felt)}, or others"
+
+
 def _notes(folder: Folder, fold: Fold, notes: dict[int, tuple[int | None, Leaf]]) -> Iterator[str]:
     """Notes that are there must be those committed to; about points that were not erased they must be there."""
     stored = {seq: ledger.note(salt, actor, reason) for seq, salt, actor, reason in folder.database.notes()}
     gone = {known.point for known in fold.sums.values() if known.kind is Kind.ERASE}
+    destroyed = {element for element, known in fold.repellers.items() if known.destroyed}
     for point, leaf in notes.values():
+        if leaf.element in destroyed:
+            continue
         if leaf.seq not in stored and (point not in gone or leaf.kind is Kind.ERASE):
             yield f"actor and reason of entry {leaf.seq} are missing"
     for seq, said in stored.items():

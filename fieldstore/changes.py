@@ -23,6 +23,7 @@ from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Near
 from fieldstore.selecting import Selection, targets
 from fieldstore.storage.database import Content, Version
+from fieldstore.storage.repellers import Placed
 
 Words = tuple[str | None, str | None]  # reason, actor
 
@@ -250,4 +251,20 @@ def _begin(mirror: Mirror, versions: list[Version], words: Words) -> None:
     erasure.check_words(mirror.folder, [version.sum.point for version in versions], words)
     draft = mirror.draft(*words)
     entries = [(v.sum.point, draft.invert(Kind.ERASE, v.element, v.sum)) for v in versions]
-    mirror.commit(draft, erasing=entries)
+    mirror.commit(draft, erasing=entries, repellers=_dropped(mirror, draft, [v.sum.point for v in versions]))
+
+
+def _dropped(mirror: Mirror, draft: Draft, points: list[int]) -> list[Placed]:
+    """What becomes of the repellers at the places of points that are erased: taken back, and filed under those points.
+
+    Their places are destroyed together with the content.
+    """
+    rows = mirror.folder.vectors(mirror.field.dim).rows(mirror.folder.database.points())
+    by_row = {np.ascontiguousarray(rows[point], "<f4").tobytes(): point for point in points}
+    dropped = []
+    for one in mirror.folder.database.repellers.of(points, list(by_row)):
+        until = draft.unrepel(one.element, one.seq) if one.until is None else one.until
+        draft.unrepel(one.element, until)
+        assert one.place is not None  # else there would be nothing to drop
+        dropped.append(one._replace(until=until, point=by_row[one.place] if one.point is None else one.point))
+    return dropped

@@ -45,6 +45,7 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     searchable = bool(remembered) or all(database.content(point) is not None for point in points)
     remembered.update(found)
     needles, telling = sorted(remembered), {needle for needle, tells in remembered.items() if tells}
+    dropped = [one.name for one in database.repellers.all() if one.point in points and one.place is not None]
     folder.vectors(dim).zero(points)
     _clear_index(folder)
     with database.transaction():
@@ -96,7 +97,9 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
             "leftovers": 0,
             "also_in_other_records": len({number for kind, number in carriers if kind == "record"}),
             "also_in_notes_of_entries": sorted({number for kind, number in carriers if kind == "note"}),
+            "also_in_repellers": sorted({f"r{number}" for kind, number in carriers if kind == "repeller"}),
         },
+        "repellers_dropped": dropped,
     }
     certificate = signed(body, key)
     with database.transaction():
@@ -163,6 +166,7 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[byte
         if content is None:  # deleted before an interruption
             continue
         telling.add(content.salt)
+        telling.update(folder.database.repellers.salts(point))
         telling |= _said_in(content.metadata)
         for said in _forms(content.id):
             telling |= _whole_or_pieces(said)
@@ -237,7 +241,8 @@ def _varied(piece: bytes) -> bytes:
 def _look(
     folder: Folder, points: Sequence[int], needles: list[bytes], telling: set[bytes], dim: int
 ) -> tuple[Search, set[tuple[str, int]], set[str]]:
-    """What was searched, what else holds needles that tell (a record or a note, and its number), files with leftovers.
+    """What was searched, what else holds needles that tell (a record, note or repeller, and its number), the files with
+    leftovers.
 
     A hit is explained by the vector of a point that was not erased, or by something that the database means to hold.
     """

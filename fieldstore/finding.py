@@ -47,7 +47,10 @@ class Finding:
         by "nearest": the largest contributions to the field, ties in order of adding; smooth: the first 50 reordered by
         what their neighbours say. by "attractors": near-copies answer once, as `members` of the best of them; reach:
         the cosine from which they are near (default `tau`); per: a metadata key of which each value answers once, such
-        as the source. Attractor lists may be shorter than k; they are never filled up.
+        as the source. Attractor lists may be shorter than k; they are never filled up. by "ascent": the founding
+        retrieval, records at the continuous maxima that the query and its best candidates ascend to; for looking at the
+        field, not better for ranking: on Cranfield's chunks it finds 1.95 different relevant documents in ten,
+        attractors 2.10. What repellers hide (`repel`) is in none of these; words still find it.
         by "text": the records with a word of text, ranked by BM25 (score: > 0, of no fixed scale; weights do not
         count); vector may be None, then cosine and share are nan. by "hybrid": that and nearest, joined by their ranks:
         alpha / (60 + rank) of nearest plus (1 - alpha) / (60 + rank) of BM25, alpha 1 = by vector only. Both need a

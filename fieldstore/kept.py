@@ -15,6 +15,7 @@ from fieldstore.errors import ReadOnlyStore, WriteFailed, WriterBusy
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.folder import Folder
 from fieldstore.storage.index_file import Arrays, Stamp
+from fieldstore.storage.repellers import places_and_radii
 
 _UNSAVED = 1000  # entries, or one for 64 points, that are rather followed again than saved
 _log = logging.getLogger("fieldstore")
@@ -38,7 +39,10 @@ class KeptField:
             return None
         field = Field(facts["dim"], kappa=DEFAULT_KAPPA if stamp.kappa is None else stamp.kappa / MILLIONTHS)
         try:
-            field.adopt(self._folder.vectors(field.dim).rows(self._folder.database.points()), arrays)
+            database = self._folder.database
+            standing = database.repellers.standing(stamp.size)
+            repellers = places_and_radii(standing, field.dim) if standing else None
+            field.adopt(self._folder.vectors(field.dim).rows(database.points()), arrays, repellers)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             _log.warning("the index of %s does not fit: %s", self._name, error)
             return None

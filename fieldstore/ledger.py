@@ -35,6 +35,8 @@ class Kind(IntEnum):
     REWEIGHT = 6  # the difference to the new weight
     ERASE = 7  # the inverse, if any weight was left; the content is destroyed
     CALIBRATE = 8  # kappa in millionths; element 0; ref = live points it was measured from, 0 = given by hand
+    REPEL = 9  # weight 0: a new repeller; element = its own, committed to: place and radius
+    UNREPEL = 10  # weight 0: it is taken back; once more: its place was destroyed
 
 
 class Leaf(NamedTuple):
@@ -86,6 +88,11 @@ def commitment(salt: bytes, vector: bytes, metadata: bytes, text: bytes | None, 
     return _sealed(salt, b"fieldstore/v1", [vector, metadata, b"" if text is None else b"\x01" + text, id])
 
 
+def repeller_commitment(salt: bytes, place: bytes, radius: float) -> bytes:
+    """HMAC-SHA-256 over a repeller's place, float32 little-endian, and radius, float64 big-endian."""
+    return _sealed(salt, b"fieldstore/v1/repeller", [place, struct.pack(">d", radius)])
+
+
 def note(salt: bytes, actor: str | None, reason: str | None) -> bytes:
     """HMAC-SHA-256 over who and why, whose words lie in an erasable table."""
     said = [b"" if word is None else b"\x01" + word.encode() for word in (actor, reason)]
@@ -106,6 +113,16 @@ class Sum:
     last: int
 
 
+class Repelled(NamedTuple):
+    """Where a repeller stands: the entries that placed it, took it back, and were the last; is its place destroyed?"""
+
+    seq: int
+    until: int | None
+    destroyed: bool
+    last: int
+    commitment: bytes
+
+
 class Fold:
     """The ledger summed up, entry by entry: one Sum per element, in point order; kappa and what it was measured from.
 
@@ -118,6 +135,7 @@ class Fold:
         self.kappa: int | None = None  # millionths
         self.measured = 0
         self.sums: dict[bytes, Sum] = {}
+        self.repellers: dict[bytes, Repelled] = {}
 
     def take(self, leaf: Leaf) -> list[str]:
         """Add the next entry; returns the rules it breaks."""
@@ -132,8 +150,10 @@ class Fold:
             if leaf.weight <= 0 or leaf.element != NO_ELEMENT:
                 wrong.append(f"entry {leaf.seq} sets kappa to {leaf.weight} millionths, about {leaf.element.hex()}")
             self.kappa, self.measured = leaf.weight, leaf.ref
+        elif leaf.kind in (Kind.REPEL, Kind.UNREPEL):
+            wrong += self._repelled(leaf)
         elif leaf.kind is Kind.ADD:
-            if leaf.element in self.sums:
+            if leaf.element in self.sums or leaf.element in self.repellers:
                 wrong.append(f"entry {leaf.seq} adds a point that is already there")
             if leaf.weight <= 0 or leaf.ref != leaf.seq:
                 wrong.append(f"entry {leaf.seq} adds a point with weight {leaf.weight} and reference {leaf.ref}")
@@ -145,6 +165,23 @@ class Fold:
             wrong += _breaks(leaf, known)
             self.sums[leaf.element] = Sum(known.point, known.weight + leaf.weight, leaf.seq, leaf.kind, leaf.weight)
         return wrong
+
+    def _repelled(self, leaf: Leaf) -> Iterator[str]:
+        """Add an entry about a repeller; yields the rules it breaks."""
+        known = self.repellers.get(leaf.element)
+        if leaf.weight:
+            yield f"entry {leaf.seq} gives a repeller a weight of {leaf.weight}"
+        if leaf.kind is Kind.REPEL:
+            if known is not None or leaf.element in self.sums or leaf.element == NO_ELEMENT or leaf.ref != leaf.seq:
+                yield f"entry {leaf.seq} places a repeller that is already there, or refers to entry {leaf.ref}"
+            self.repellers[leaf.element] = Repelled(leaf.seq, None, False, leaf.seq, leaf.commitment)
+        elif known is None:
+            yield f"entry {leaf.seq} takes back a repeller that was never placed"
+        else:
+            if leaf.ref != known.last or known.destroyed or leaf.commitment != NOTHING:
+                yield f"entry {leaf.seq} takes back, once too often or not after entry {known.last}, a repeller"
+            until = leaf.seq if known.until is None else known.until
+            self.repellers[leaf.element] = known._replace(until=until, destroyed=known.until is not None, last=leaf.seq)
 
 
 def _breaks(leaf: Leaf, known: Sum) -> Iterator[str]:
@@ -205,6 +242,15 @@ class Draft:
         """The inverse of the whole net weight (forget, supersede, erase), or of a forget (restore)."""
         known = self.sums.get(element, known)
         return self.answer(kind, element, known, -known.last if kind is Kind.RESTORE else -known.weight)
+
+    def repel(self, commitment: bytes) -> tuple[int, bytes]:
+        """A new repeller; returns the entry's position, and the element that names it."""
+        element = new_element()
+        return self._append(Kind.REPEL, element, self.frontier.size, 0, commitment), element
+
+    def unrepel(self, element: bytes, last: int) -> int:
+        """A repeller is taken back, whose last entry was that one; if it had been already, its place is destroyed."""
+        return self._append(Kind.UNREPEL, element, last, 0, NOTHING)
 
     def calibrate(self, kappa: int, measured: int) -> int:
         """kappa in millionths from now on, measured from so many live points; 0 = given by hand."""

@@ -38,6 +38,8 @@ from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
 from fieldstore.storage.text_index import FACT as TEXT_INDEX
+from fieldstore.storage.repellers import FACT as REPELLED
+from fieldstore.storage.repellers import Placed, places_and_radii
 
 _WORTH_A_THREAD = 64  # points of an add; handing fewer over would cost more than it saves
 _MEASURED_AT = (256, 4096)  # live points at which kappa measures itself
@@ -171,11 +173,20 @@ class Mirror:
             raise StoreDamaged(f"the sums of {self.name} hold a weight below 0, or a point")
         rows = self.folder.vectors(dim).rows(database.points())
         self._check_rows(rows, touched[touched[:, 1] > 0, 0])
+        if self.facts.get(REPELLED, -1) >= self._size:
+            self._field.repel(*self._standing(database, dim))
         self._field.mount(rows)
         self._field.reweight(touched[:, 0], touched[:, 1] / MILLIONTHS)
         if opening:
             self._kept.learned_again(self._field, time.monotonic() - begin)
         self._size = size
+
+    def _standing(self, database: Database, dim: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Places and radii of the repellers that hide something now. Raises StoreDamaged for what can be none."""
+        places, radii = places_and_radii(database.repellers.standing(), dim)
+        if len(not_unit(places, np.arange(len(places)))) or not (np.abs(radii) <= 1.0).all():
+            raise StoreDamaged(f"a repeller of {self.name} was changed; verify() tells more")
+        return places, radii
 
     def keep(self) -> None:
         """Save what the field learned, if it is much; inside `writing`."""
@@ -230,6 +241,7 @@ class Mirror:
         erasing: Sequence[tuple[int, int]] = (),
         facts: dict[str, Any] | None = None,
         filter_keys: Sequence[str] = (),
+        repellers: Sequence[Placed] = (),
     ) -> None:
         """One transaction with all of it, then memory follows; nothing at all when there is nothing to write."""
         if not draft.leaves and not facts and not filter_keys:
@@ -244,6 +256,7 @@ class Mirror:
             if facts and TEXT_INDEX in facts:
                 database.text_index.build()
             database.put(contents)
+            database.repellers.put(repellers)
             database.append(draft)
             database.begin_erase(erasing)
         self.folder.acknowledge(draft.frontier.size)

@@ -24,14 +24,15 @@ from fieldstore.ledger import Kind, Leaf
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Hit, Record
 from fieldstore.storage.database import Database
+from fieldstore.storage.repellers import places_and_radii
 
 
 class View:
     """A store as it was after its first entries; from `FieldStore.as_of`, and usable until that store is closed.
 
-    Vectors, weights and kappa are those of then, and every answer is exact: each point is scored. Of text and metadata
-    only the newest form is ever kept: a record whose were replaced since shows None and {}, and matches no filter.
-    What was erased since is gone here too; what is forgotten now is shown only to `as_of(..., forgotten=True)`.
+    Vectors, weights, kappa and repellers are those of then, and every answer is exact: each point is scored. Of text
+    and metadata only the newest form is ever kept: a record whose were replaced since shows None and {}, and matches no
+    filter. What was erased since is gone here too; what is forgotten now is shown only to `as_of(..., forgotten=True)`.
     `gaps` says what is missing for these reasons. seq: the last entry taken in, -1 = none. time: its time, UTC.
     """
 
@@ -43,6 +44,7 @@ class View:
         self._field: Field | None = None
         self._then = np.zeros(0, np.int64)  # (points,) net weights in millionths
         self._replaced: dict[int, int] = {}  # point -> the entry that wrote its text and metadata anew
+        self._hiding: list[int] = []  # the repellers of then whose places are still kept
         self._size = size  # entries looked at so far
         with mirror.reading() as database:
             if size:
@@ -100,7 +102,7 @@ class View:
         *,
         ids: Ids | None = None,
         where: Where | None = None,
-        by: Literal["nearest", "attractors"] = "nearest",
+        by: Literal["nearest", "attractors", "ascent"] = "nearest",
         smooth: bool = False,
         per: str | None = None,
         reach: float | None = None,
@@ -121,6 +123,8 @@ class View:
             for query in queries:
                 if by == "nearest":
                     ranking = field.nearest(query, k, allowed=allowed, smooth=smooth, exact=True)
+                elif by == "ascent":
+                    ranking = field.maxima(query, k, allowed=allowed, exact=True)
                 else:
                     ranking = field.attractors(query, k, allowed=allowed, groups=groups, reach=reach, exact=True)
                 hits = self._hits(database, ranking)
@@ -179,6 +183,8 @@ class View:
                     lines.append(
                         f"record '{names[point].id}' got another text or metadata by entry {seq}; the old is lost"
                     )
+            lost = database.repellers.lost(self.seq + 1)
+            lines += [f"repeller {one.name} hid records then; its place was destroyed by an erase" for one in lost]
             return lines
 
     # -- in step with the ledger, inside `reading` ---------------------------------------------------------------------
@@ -204,6 +210,10 @@ class View:
         """Take out of the field what is erased by now, and, unless it was asked for, what is forgotten."""
         if self._field is None:
             return
+        standing = database.repellers.standing(self.seq + 1)
+        if [one.seq for one in standing] != self._hiding:
+            self._field.repel(*places_and_radii(standing, self._field.dim))
+            self._hiding = [one.seq for one in standing]
         points, shown = len(self._then), self._then.copy()
         self._replaced = {point: seq for point, seq in self._replaced.items() if point < points}
         gone = database.erased() + ([] if self._forgotten else database.points_forgotten())

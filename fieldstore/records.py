@@ -72,9 +72,10 @@ _set_id, _set_text, _set_metadata, _set_score, _set_cosine, _set_weight, _set_sh
 class Entry:
     """One line of the ledger, in words.
 
-    seq: position, from 0. kind: add, forget, restore, supersede, update, reweight, erase or calibrate.
-    point: number of the point it is about; None for a calibration. weight: signed, in copies (kappa for a calibration).
-    ref: seq of the entry it answers, the same point's previous one; its own seq for an add.
+    seq: position, from 0. kind: add, forget, restore, supersede, update, reweight, erase, calibrate, repel or unrepel.
+    point: number of the point it is about; None for a calibration or a repeller. weight: signed, in copies (kappa for a
+    calibration).
+    ref: seq of the entry it answers, the same point's or repeller's previous one; its own seq for an add or repel.
     time: UTC, whole seconds. actor, reason: as given, None when not given or erased. element: 32 hex digits that
     name the point in certificates.
     """
@@ -86,6 +87,24 @@ class Entry:
     ref: int
     time: datetime
     element: str
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeller:
+    """A place that live records are hidden around: out of every ranking, but still there for `get`, `count`, `history`.
+
+    name: what `unrepel` takes. radius: the cosine from which a record of weight 1 is silent. time: UTC, whole seconds.
+    record: id of the record whose place it is; None for a vector that was given. hides: ids of the live records that it
+    silences, alone or where they would answer without it, as of now.
+    """
+
+    name: str
+    radius: float
+    time: datetime
+    record: str | None
+    hides: tuple[str, ...]
     actor: str | None = None
     reason: str | None = None
 

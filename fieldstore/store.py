@@ -24,6 +24,7 @@ from fieldstore.engine.field import Field
 from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
 from fieldstore.finding import Finding
 from fieldstore.forgetting import Forgetting
+from fieldstore.hiding import Hiding
 from fieldstore.mirror import Mirror
 from fieldstore.records import Receipt
 from fieldstore.signing import check_key
@@ -36,7 +37,7 @@ from fieldstore.writing import writes
 _log = logging.getLogger("fieldstore")
 
 
-class FieldStore(Finding, Forgetting, Trail):
+class FieldStore(Finding, Forgetting, Hiding, Trail):
     """Records found by meaning, forgotten on request, with proof of both.
 
     path: the store's directory, created or opened; None = in memory. dim: dimensions of every vector; by default those
@@ -246,10 +247,14 @@ class FieldStore(Finding, Forgetting, Trail):
     # -- what it holds -------------------------------------------------------------------------------------------------
 
     def stats(self) -> dict[str, Any]:
-        """Numbers about the store: records live and forgotten, points, entries, kappa, tau, dim, the ledger's root."""
+        """Numbers about the store: records live, those of them that are hidden, and forgotten; points, entries, kappa,
+        tau, dim, the ledger's root.
+        """
         with self._mirror.reading() as database:
             return {
                 "live": int(np.count_nonzero(self._mirror.chosen(None))),
+                "hidden": 0 if self.dim is None else self._mirror.field.silenced,
+                "repellers": len(database.repellers.standing()),
                 "forgotten": database.count_forgotten(),
                 "points": len(self._mirror.weights),
                 "entries": self._mirror.size,

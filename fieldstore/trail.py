@@ -99,9 +99,10 @@ class Trail:
         if against is not None and public_key is not None:
             found += [f"the checkpoint: {wrong}" for wrong in verify_checkpoint(against, public_key)]
         with mirror.reading():
-            found += audit.differences(mirror.folder, mirror.weights, mirror.kappa, kept, public_key, progress)
+            hiding = None if mirror.dim is None else mirror.field.repellers
+            found += audit.differences(mirror.folder, mirror.weights, mirror.kappa, kept, public_key, progress, hiding)
             astray = [] if mirror.dim is None else mirror.field.astray().tolist()
-            found += [f"point {point} weighs something and is in no cell, or the other way round" for point in astray]
+            found += [f"point {point} is not where, or not worth what, weights and repellers say" for point in astray]
         with suppress(ReadOnlyStore, WriterBusy), mirror.writing(timeout=0.0):
             found += audit.undisturbed(mirror.folder)
         return found

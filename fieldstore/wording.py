@@ -68,14 +68,15 @@ def _ranked(mirror: Mirror, text: str, allowed: Mask | None) -> Iterable[tuple[i
 
 
 def _felt(mirror: Mirror, query: FloatRows, points: list[int]) -> dict[int, tuple[float, float]]:
-    """The cosines of points to the query, and their shares of the field that they make up there."""
+    """The cosines of points to the query, and their shares of the field that they make up there: none if hidden."""
     if not points:
         return {}
     chosen = np.zeros(len(mirror.weights), np.bool_)
     chosen[points] = True
     near = mirror.field.nearest(query, len(points), allowed=Mask(chosen))
     values = zip(near.cosines.tolist(), near.shares.tolist(), strict=True)
-    return dict(zip(near.points.tolist(), values, strict=True))
+    hidden = {point: (float(mirror.field.points[point] @ query), 0.0) for point in points}
+    return hidden | dict(zip(near.points.tolist(), values, strict=True))
 
 
 def _ranking(points: list[int], scores: dict[int, float], felt: dict[int, tuple[float, float]]) -> Ranking:

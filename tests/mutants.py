@@ -207,8 +207,8 @@ MUTANTS = [
     Mutant(
         "a forgotten record is found again after kappa has changed",
         "fieldstore/engine/field.py",
-        "        weights = arrays.weights[: len(arrays.points)]\n        if arrays.repelled:",
-        "        weights = np.maximum(arrays.weights[: len(arrays.points)], 1e-3)\n        if arrays.repelled:",
+        "        weights = self._effective()\n        before, arrays.offsets",
+        "        weights = np.maximum(self._effective(), 1e-3)\n        before, arrays.offsets",
     ),
     Mutant(
         "residuals name nobody",

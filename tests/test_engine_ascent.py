@@ -33,7 +33,7 @@ def steps_of(field, start, limit=60):
     points.flags.writeable = False
     path = [unit_places(start, field.dim)[0]]
     for _ in range(limit):
-        end, steps, settled = sums.climb(path[-1], points, field.weights, field.kappa, 1, 1e-5)
+        end, steps, settled = sums.climb(path[-1], points, field.weights, np.zeros(len(points)), field.kappa, 1, 1e-5)
         if steps:
             path.append(end)
         if settled:

@@ -38,7 +38,7 @@ def test_the_leaf_is_frozen_114_bytes_in_the_documented_order():
     assert Leaf.decode(bytes.fromhex(WRITTEN_OUT)) == EXAMPLE
     assert [(kind.name, kind.value) for kind in Kind] == [
         ("ADD", 1), ("FORGET", 2), ("RESTORE", 3), ("SUPERSEDE", 4), ("UPDATE", 5), ("REWEIGHT", 6), ("ERASE", 7),
-        ("CALIBRATE", 8),
+        ("CALIBRATE", 8), ("REPEL", 9), ("UNREPEL", 10),
     ]  # fmt: skip
 
 
@@ -63,9 +63,9 @@ def test_every_leaf_comes_back_from_its_bytes(leaf):
         (b"\x00" + EXAMPLE.encode()[1:], "unknown version 0"),
         (b"\x02" + EXAMPLE.encode()[1:], "unknown version 2"),
         (EXAMPLE.encode()[:9] + b"\x00" + EXAMPLE.encode()[10:], "0 is not a valid Kind"),
-        (EXAMPLE.encode()[:9] + b"\x09" + EXAMPLE.encode()[10:], "9 is not a valid Kind"),
+        (EXAMPLE.encode()[:9] + b"\x63" + EXAMPLE.encode()[10:], "99 is not a valid Kind"),
     ],
-    ids=["nothing", "too short", "too long", "version 0", "version 2", "kind 0", "kind 9"],
+    ids=["nothing", "too short", "too long", "version 0", "version 2", "kind 0", "kind 99"],
 )
 def test_bytes_that_are_no_leaf_are_refused(data, said):
     with pytest.raises(ValueError, match=said):

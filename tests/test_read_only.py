@@ -21,6 +21,8 @@ WRITING = {
     "restore": ("r0",),
     "erase": ("r1",),
     "erase_again": ([],),
+    "repel": ("r1", 0.9),
+    "unrepel": ("r25",),
     "finish_erase": (),
 }
 
@@ -100,6 +102,7 @@ def test_no_public_verb_that_writes_is_missing_from_the_list():
             "entries",
             "verify",
             "stats",
+            "repellers",
         ),
         *("checkpoint", "certificates", "erasures", "as_of", "close"),
     }

@@ -1,9 +1,10 @@
 # Following a field uphill, for explanation and pictures.
 #
-# In:   a place, points, their weights and kappa, all checked.
+# In:   a place, and the strongest points around it, all checked.
 # Out:  where it ended, and what that is worth.
-# Rule: the field followed is that of the strongest candidates; what lies outside is bounded, and the bound is said.
-"""The ascent over a local field (field-semantics, 5 and 6)."""
+# Rule: the field followed is that of the strongest points; what lies outside is bounded, and the bound is said. Where
+# they were only looked for in cells there is no bound, and that is said too.
+"""The local field and the ascent over it (field-semantics, 5 and 6)."""
 
 import math
 from typing import NamedTuple
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 from fieldstore.engine import sums
 from fieldstore.engine.arrays import sealed
 from fieldstore.engine.inputs import FloatRows
+from fieldstore.engine.repellers import Repellers
 
 _MOST_STEPS, _SHORTEST = 300, 1e-5  # steps; chord of a step that ends it
+_LARGEST = np.finfo(np.float64).max
 
 
 class Ascent(NamedTuple):
@@ -26,7 +29,8 @@ class Ascent(NamedTuple):
     steps    int           steps taken
     settled  bool          False when the limit of steps came first
     rate     float         contraction rate; below 1 the end is a strict maximum
-    bound    float         how much the points outside the candidates can add to phi there, at most
+    bound    float | None  how much the points outside the candidates can add to phi there, at most; None = not known,
+                           since the candidates were looked for in cells
     """
 
     place: NDArray[np.float64]
@@ -34,34 +38,94 @@ class Ascent(NamedTuple):
     steps: int
     settled: bool
     rate: float
-    bound: float
+    bound: float | None
 
 
-def ascend(
-    place: NDArray[np.float64], points: FloatRows, weights: NDArray[np.float64], kappa: float, candidates: int
-) -> Ascent:
-    """Uphill from place (d,) over the candidates of points (n, d) and weights (n,) that contribute most there.
+class Local(NamedTuple):
+    """The field of the points that say most at one place.
 
-    Raises ValueError when no point weighs anything.
+    points  (m,) int64         their numbers, in order; all of negative weight among them
+    contributions (m,) float64 w K of each at the place, in copies; repellers come on top
+    phi     float              the field of the points and all repellers at the place, in copies
+    bound   float | None       how much all other points can add to phi, at most; 0 = there are none; None = not known,
+                               since these were looked for in cells
     """
-    local, outside = _local(place, points, weights, kappa, candidates)
-    rows, held = sealed(points[local]), sealed(weights[local])
-    end, steps, settled = sums.climb(place, rows, held, kappa, _MOST_STEPS, _SHORTEST)
-    (power,), (plus,), (minus,) = sums.field_at(sealed(end[None]), rows, held, kappa)
+
+    points: NDArray[np.int64]
+    contributions: NDArray[np.float64]
+    phi: float
+    bound: float | None
+
+
+class Outside(NamedTuple):
+    """What was left out. weight: the sum of the absolute weights, in copies; cosine: the largest with the place."""
+
+    weight: float
+    cosine: float
+
+    def bound(self, kappa: float, angle: float = 0.0) -> float:
+        """How much it can say at so many radians from the place, at most."""
+        if self.weight == 0.0:
+            return 0.0
+        closest = math.cos(max(0.0, math.acos(min(max(self.cosine, -1.0), 1.0)) - angle))
+        return self.weight * math.exp(kappa * (closest - 1.0))
+
+
+class Around(NamedTuple):
+    """Points around a place, and all repellers behind them, as the loops take them. outside: None = not known.
+
+    points (m,) int64;  rows (m + r, d) float32;  weights, shifts (m + r,) float64
+    """
+
+    points: NDArray[np.int64]
+    rows: FloatRows
+    weights: NDArray[np.float64]
+    shifts: NDArray[np.float64]
+    outside: Outside | None
+
+    def summed(self, places: NDArray[np.float64], kappa: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """tops and net, (q,) each, at places (q, d): phi = net exp(kappa (top - 1))."""
+        tops, plus, minus, _ = sums.pull_at(sealed(places), self.rows, self.weights, self.shifts, kappa)
+        return tops, plus - minus
+
+    def phi(self, place: NDArray[np.float64], kappa: float) -> float:
+        """The field of them at a place; the largest number there is where it would be more than that."""
+        (top,), (net,) = self.summed(place[None], kappa)
+        return times_exp(float(net), kappa * (float(top) - 1.0))
+
+    def climbed(
+        self, starts: NDArray[np.float64], kappa: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Where the ways uphill from starts (s, d) end, (s, d); steps (s,); whether they settled (s,)."""
+        return sums.climb_all(  # type: ignore[no-any-return]
+            sealed(starts), self.rows, self.weights, self.shifts, kappa, _MOST_STEPS, _SHORTEST
+        )
+
+
+def local(place: NDArray[np.float64], around: Around, kappa: float) -> Local:
+    """The field of those around at their place (d,)."""
+    count = len(around.points)
+    cosines = around.rows[:count].astype(np.float64) @ place
+    contributions = around.weights[:count] * np.exp(kappa * (cosines - 1.0))
+    outside = around.outside
+    bound = None if outside is None else outside.bound(kappa)
+    return Local(around.points, contributions, around.phi(place, kappa), bound)
+
+
+def ascend(place: NDArray[np.float64], around: Around, kappa: float) -> Ascent:
+    """Uphill from place (d,) over the points around it."""
+    (end,), (steps,), (settled,) = around.climbed(place[None], kappa)
     angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
-    bound = 0.0
-    if len(outside):
-        nearest = float(np.clip((points[outside].astype(np.float64) @ place).max(), -1.0, 1.0))
-        closest = math.cos(max(0.0, math.acos(nearest) - angle))
-        bound = float(np.abs(weights[outside]).sum() * math.exp(kappa * (closest - 1.0)))
-    phi = math.ldexp(plus - minus, int(power))
-    return Ascent(end, phi, int(steps), bool(settled), _rate(end, rows, held, kappa), bound)
+    bound = None if around.outside is None else around.outside.bound(kappa, angle)
+    return Ascent(end, around.phi(end, kappa), int(steps), bool(settled), _rate(end, around, kappa), bound)
 
 
-def _rate(place: NDArray[np.float64], rows: FloatRows, weights: NDArray[np.float64], kappa: float) -> float:
+def _rate(place: NDArray[np.float64], around: Around, kappa: float) -> float:
     """kappa lambda_max(sum w K t t') / |h|, t the tangent part of each point; relative to the largest kernel."""
+    rows = around.rows
     cosines = rows.astype(np.float64) @ place
-    contributions = weights * np.exp(kappa * (cosines - cosines.max()))
+    raised = cosines + around.shifts
+    contributions = around.weights * np.exp(kappa * (raised - raised.max()))
     pull = np.linalg.norm(contributions @ rows)
     if pull == 0.0:
         return math.inf
@@ -70,16 +134,76 @@ def _rate(place: NDArray[np.float64], rows: FloatRows, weights: NDArray[np.float
     return float(kappa * np.linalg.eigvalsh(spread)[-1] / pull)
 
 
-def _local(
-    place: NDArray[np.float64], points: FloatRows, weights: NDArray[np.float64], kappa: float, m: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of the m points of largest |w| K at place, all repellers among them; and of the others that weigh."""
+def around(
+    place: NDArray[np.float64],
+    points: FloatRows,
+    weights: NDArray[np.float64],
+    repellers: Repellers,
+    kappa: float,
+    m: int,
+) -> Around:
+    """The m points of largest |w| K at place (d,), all of negative weight among them, by the cosines of all of them.
+
+    points (n, d), weights (n,).
+    """
     weighted = np.flatnonzero(weights)
-    if not len(weighted):
-        raise ValueError("the field has no weighted point; there is nothing to ascend")
-    held = weights[weighted]
-    strength = points[weighted].astype(np.float64) @ place + np.log(np.abs(held)) / kappa
-    strength[held < 0] = np.inf
-    order = np.argsort(-strength, kind="stable")
-    keep = max(m, int((held < 0).sum()))
-    return np.sort(weighted[order[:keep]]), weighted[order[keep:]]
+    cosines = sums.cosines_at(place, sealed(points), sealed(weights))[weighted]
+    chosen, others = _strongest(cosines, weights[weighted], kappa, m)
+    outside = Outside(float(np.abs(weights[weighted[others]]).sum()), float(cosines[others].max(initial=-1.0)))
+    return _gathered(weighted[chosen], points, weights, repellers, outside)
+
+
+def among(
+    place: NDArray[np.float64],
+    found: NDArray[np.int64],
+    points: FloatRows,
+    weights: NDArray[np.float64],
+    repellers: Repellers,
+    kappa: float,
+    m: int,
+) -> Around:
+    """The same among points that were found in cells, found (c,), in order, each once: what lies outside is unknown."""
+    cosines = sums.cosines_at(place, sealed(points[found]), sealed(weights[found]))
+    chosen, _ = _strongest(cosines, weights[found], kappa, m)
+    return _gathered(found[chosen], points, weights, repellers, None)
+
+
+def _strongest(
+    cosines: NDArray[np.float64], weights: NDArray[np.float64], kappa: float, m: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which are the m of largest |w| K, negative ones first of all, in order; and which are the others."""
+    strength = cosines + np.log(np.abs(weights)) / kappa
+    strength[weights < 0] = np.inf
+    keep = max(m, int((weights < 0).sum()))
+    if keep >= len(strength):
+        return np.arange(len(strength)), np.empty(0, np.int64)
+    least = np.partition(strength, len(strength) - keep)[len(strength) - keep]
+    above, ties = np.flatnonzero(strength > least), np.flatnonzero(strength == least)
+    chosen = np.zeros(len(strength), np.bool_)
+    chosen[above] = True
+    chosen[ties[: keep - len(above)]] = True
+    return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+
+
+def _gathered(
+    chosen: NDArray[np.int64],
+    points: FloatRows,
+    weights: NDArray[np.float64],
+    repellers: Repellers,
+    outside: Outside | None,
+) -> Around:
+    return Around(
+        chosen,
+        sealed(np.concatenate([points[chosen], repellers.places])),
+        sealed(np.concatenate([weights[chosen], repellers.weights])),
+        sealed(np.concatenate([np.zeros(len(chosen)), repellers.shifts])),
+        outside,
+    )
+
+
+def times_exp(net: float, power: float) -> float:
+    """net exp(power), or the largest float of its sign where that is more than a float holds."""
+    if net == 0.0 or abs(power) < 700.0:
+        return net * math.exp(min(power, 700.0))
+    size = math.log(abs(net)) + power
+    return math.copysign(math.exp(size) if size < 709.78 else _LARGEST, net)

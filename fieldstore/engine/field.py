@@ -17,14 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from fieldstore.engine import loops, sums
 from fieldstore.engine.arrays import sealed, with_room
-from fieldstore.engine.ascent import Ascent, ascend
+from fieldstore.engine.ascent import Around, Ascent, Local, among, around, ascend, local
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, reach_of
+from fieldstore.engine.basins import POOL as BASIN_POOL
+from fieldstore.engine.basins import maxima
 from fieldstore.engine.candidates import Wanted, candidates
 from fieldstore.engine.inputs import (
     FloatRows,
     checked_effort,
     checked_k,
     checked_kappa,
+    checked_radii,
     checked_reach,
     checked_weights,
     unit_places,
@@ -33,14 +36,20 @@ from fieldstore.engine.inputs import (
 from fieldstore.engine.masks import Mask
 from fieldstore.engine.partition import Partition
 from fieldstore.engine.ranking import POOL, SMOOTH_POOL, Candidates, Ranking, attractors, nearest
+from fieldstore.engine.repellers import Repellers, Repelling, nothing_repels
 from fieldstore.engine.threads import spread
 
-__all__ = ["Ascent", "Field", "Mask", "Ranking"]
+__all__ = ["Ascent", "Field", "Local", "Mask", "Ranking"]
 
 _CELLS_FROM = 8192, 2**21  # points, and numbers in them: fewer are scanned flat, and exactly
 _PLACES = 16  # at which phi is worked out together; no thread gets fewer
 _SINGLE_FROM = 64  # dimensions: with fewer, cosines in float32 would save little and be off by more
 _NO_GROUPS = np.empty(0, np.int64)
+_NO_SHIFTS = np.empty(0)
+_SLICE = 4096  # points looked at together
+_FAR = 4000  # powers of two: what is so much smaller is nothing beside the other
+_COARSE = 1e-3  # of a score: what a code may be behind; its estimate is off by more, and scores are exact anyway
+_FINITE = np.finfo(np.float64)
 
 _log = logging.getLogger("fieldstore")
 
@@ -50,7 +59,8 @@ class Field:
 
     dim: dimensions of every vector. kappa: concentration, 1 / bandwidth**2, in 1 / radian**2 (default 20).
     On the sphere K is the von Mises-Fisher kernel, a Gaussian of sigma**2 = 1 / kappa in the chord.
-    Weights may be negative: such a point repels. Weight 0 takes a point out of every sum, exactly.
+    Weights may be negative: such a point repels. Weight 0 takes a point out of every sum, exactly. Repellers are places
+    with a radius, apart from the points: see `repel`.
     flat: learn nothing of the points, however many they are, and score all of them in every query.
     Raises ValueError for a dim or kappa that is not positive and finite.
     """
@@ -145,11 +155,55 @@ class Field:
         arrays.repelled |= bool((values < 0).any())
         arrays.weights[chosen] = values
         if arrays.repelled:
-            self._weigh_all()  # a repeller dims its whole neighbourhood
-        else:
-            before = arrays.offsets[chosen]
-            arrays.offsets[chosen] = _log_weights(values) / self.kappa
-            self._repartition(chosen[arrays.offsets[chosen] != before])
+            self._weigh_all()  # such a point dims its whole neighbourhood
+            return
+        before = arrays.offsets[chosen]
+        if len(arrays.repellers.radii):
+            values = self._repelling().damped(self.points[chosen], values, self.kappa)
+        arrays.offsets[chosen] = _log_weights(values) / self.kappa
+        self._repartition(chosen[_coarse(arrays.offsets[chosen]) != _coarse(before)])
+
+    def repel(self, places: ArrayLike, radii: ArrayLike) -> None:
+        """Hide the points around some places, in place of all that was hidden so before.
+
+        places: (r, dim) or (dim,), any length but 0; (0, dim) = hide nothing any more, which leaves the field, bit for
+        bit, as if nothing ever had been. radii: (r,) or one for all, cosines from -1 to 1. Each one takes
+        exp(kappa (cosine - radius)) copies off the weight of every point, so that a point of weight 1 answers no more
+        exactly when its cosine is the radius or larger (field-semantics, 8); and as much off phi.
+        Raises ValueError for a bad place or radius; then nothing changes.
+        """
+        self._check_changeable()
+        rows = unit_rows(places, self.dim, what="place")
+        self._arrays.repellers = Repellers(sealed(rows), checked_radii(radii, len(rows)))
+        self._weigh_all()
+
+    @property
+    def repellers(self) -> tuple[FloatRows, NDArray[np.float64]]:
+        """The places, (r, dim) float32 of unit length, and radii, (r,), that points are hidden around; read-only."""
+        places, radii = self._arrays.repellers
+        return places, sealed(radii)
+
+    @property
+    def silenced(self) -> int:
+        """How many points of positive weight answer nothing, since something repels them."""
+        return len(self._silent())
+
+    def hidden(self) -> list[NDArray[np.int64]]:
+        """For each repeller the points that it silences alone, or that would answer without it; those silenced now."""
+        silent = self._silent()
+        placed = len(self._arrays.repellers.radii)
+        found: list[list[NDArray[np.int64]]] = [[] for _ in range(placed)]
+        if not placed:
+            return []
+        repelling = self._repelling()
+        for first in range(0, len(silent), _SLICE):
+            some = silent[first : first + _SLICE]
+            felt, weights = repelling.felt(self.points[some], self.kappa), self.weights[some, None]
+            with np.errstate(invalid="ignore"):  # of two that silence beyond all measure, each does so alone
+                by_it = (felt >= weights) | (felt.sum(axis=1, keepdims=True) - felt < weights)
+            for points, of_one in zip(found, by_it.T[-placed:], strict=True):
+                points.append(some[of_one])
+        return [np.concatenate(points) if points else silent for points in found]
 
     def unlearn(self, points: ArrayLike) -> None:
         """Take out of what was learned from the points, (m,) of weight 0, all that can be: the centres of their cells.
@@ -166,12 +220,21 @@ class Field:
 
     def state(self) -> dict[str, NDArray[Any]] | None:
         """What took long to work out, as arrays by name, for `adopt`: the weights and the cells; None without cells."""
-        partition = self._arrays.partition
-        return None if partition is None else {"weights": self.weights, **partition.state()}
+        partition, arrays = self._arrays.partition, self._arrays
+        if partition is None:
+            return None
+        damped = {"offsets": arrays.offsets[: len(self)]} if len(arrays.repellers.radii) else {}
+        return {"weights": self.weights, **damped, **partition.state()}
 
-    def adopt(self, points: FloatRows, state: dict[str, NDArray[Any]]) -> None:
+    def adopt(
+        self,
+        points: FloatRows,
+        state: dict[str, NDArray[Any]],
+        repellers: tuple[FloatRows, NDArray[np.float64]] | None = None,
+    ) -> None:
         """Be what a field of this kappa was when `state` gave this. points: as for `mount`, those of then or more.
 
+        repellers: those of then, places (r, dim) of unit length and radii (r,).
         Raises ValueError for a field that has points, or a state that cannot be one of these points.
         """
         if len(self) or self._arrays.repelled:
@@ -179,21 +242,32 @@ class Field:
         weights = checked_weights(state["weights"], len(state["weights"]))
         if len(weights) > len(points) or (weights < 0).any():
             raise ValueError(f"{len(weights)} weights are not those of {len(points)} points that repel nothing")
+        offsets = _log_weights(weights) / self.kappa
+        if (repellers is not None) != ("offsets" in state):
+            raise ValueError("the state was taken while something repelled that does not now, or the other way round")
+        if repellers is not None:
+            if state["offsets"].shape != offsets.shape or not (state["offsets"] <= offsets).all():
+                raise ValueError("what the repellers left of the weights cannot be")
+            offsets = state["offsets"]
         partition = Partition(self.dim)
         partition.restore(state, len(weights))
         self.mount(points)
         arrays = self._arrays
         arrays.weights[: len(weights)] = weights
-        arrays.offsets[: len(weights)] = _log_weights(weights) / self.kappa
+        arrays.offsets[: len(weights)] = offsets
+        if repellers is not None:
+            arrays.repellers = Repellers(sealed(repellers[0]), repellers[1])
         arrays.partition = partition
 
     def astray(self) -> NDArray[np.int64]:
-        """Points that are in cells and must not be, or must be and are not: none, unless something is broken."""
+        """Points that are in cells and must not be, or must be and are not, or that repellers leave something else of
+        than is believed: none, unless something is broken."""
         partition, arrays = self._arrays.partition, self._arrays
-        if partition is None:
-            return np.empty(0, np.int64)
-        weighs = arrays.offsets[: len(self)] > -np.inf
-        return np.flatnonzero(partition.has(np.arange(len(self))) != weighs)
+        offsets = _log_weights(self._effective()) / self.kappa
+        wrong = offsets != arrays.offsets[: len(self)]
+        if partition is not None:
+            wrong |= partition.has(np.arange(len(self))) != (offsets > -np.inf)
+        return np.flatnonzero(wrong)
 
     def view(self) -> "Field":
         """This field, to be looked at and not changed, at no cost: nothing is copied.
@@ -296,12 +370,60 @@ class Field:
         found = self._candidates(rows, k, POOL, allowed, exact, effort)
         return attractors(found, self._rows(), checked_groups, reach, self.kappa, k)
 
+    def maxima(
+        self,
+        query: ArrayLike,
+        k: int,
+        *,
+        allowed: Mask | NDArray[np.bool_] | None = None,
+        exact: bool = False,
+        effort: float = 1.0,
+    ) -> Ranking:
+        """At most k points at the continuous maxima that query and its best candidates ascend to (field-semantics, 5).
+
+        The field is that of the 128 candidates (3k if more) and of all repellers; ends nearer than 0.2 bandwidths are
+        one maximum, and one where phi is not positive is none. Shown is who says most there, with those that ascend to
+        it as its members; the score is cos(query, x) + ln(phi(x)) / kappa at the maximum x. This is the retrieval that
+        fieldstore began with. It finds fewer different answers than `attractors`, takes longer, and with the usual
+        kappa of about 20 depends on how many candidates are taken: it is for looking, not for ranking.
+        allowed, exact, effort: as in `nearest`. Raises ValueError for k < 1 or a bad query.
+        """
+        return self.maxima_many(self._query(query), k, allowed=allowed, exact=exact, effort=effort)[0]
+
+    def maxima_many(
+        self,
+        queries: ArrayLike,
+        k: int,
+        *,
+        allowed: Mask | NDArray[np.bool_] | None = None,
+        exact: bool = False,
+        effort: float = 1.0,
+    ) -> list[Ranking]:
+        """`maxima` for each of queries, (q, dim): the same to the bit, on this thread."""
+        k = checked_k(k)
+        rows = unit_rows(queries, self.dim, what="query")
+        found = self._candidates(rows, k, BASIN_POOL, allowed, exact, effort)
+        points, weights, repellers = self._rows(), self.weights, self._arrays.repellers
+        unseen = self._unseen()
+        if allowed is not None:
+            seen = allowed.of if isinstance(allowed, Mask) else allowed
+            unseen = unseen[seen[unseen] | (weights[unseen] < 0)]
+        rankings = []
+        for number, count in enumerate(found.counts.tolist()):
+            chosen = found.points[number, :count]
+            starts = unit_places(np.concatenate([rows[number : number + 1], points[chosen]]), self.dim)
+            near = np.union1d(chosen, unseen)
+            here = among(starts[0], near, points, weights, repellers, self.kappa, found.points.shape[1])
+            columns = chosen, found.scores[number, :count], found.cosines[number, :count]
+            rankings.append(maxima(starts, here, *columns, points, self.kappa, k))
+        return rankings
+
     def remaining(self, point: int, k: int = 10, *, allowed: NDArray[np.bool_] | None = None) -> tuple[float, Ranking]:
         """What all other points say at this one's place, at the narrow bandwidth 2.5 kappa, and the k who say most.
 
         Returns phi there without the point, in copies (one exact copy left = 1), and the carriers with their shares of
-        it (field-semantics, 7). allowed: (n,) bool, the only points to look at; None = all. Raises ValueError for an
-        unknown point.
+        it (field-semantics, 7). allowed: (n,) bool, the only points to look at; None = all. Repellers do not count: who
+        is hidden still carries it. Raises ValueError for an unknown point.
         """
         self._check_points(np.array([point]))
         weights = self.weights.copy()
@@ -341,10 +463,13 @@ class Field:
     def evaluate(self, places: ArrayLike) -> NDArray[np.float64]:
         """phi at each place, (q, dim) or (dim,) -> (q,), in copies; exact: every weighted point is summed in order.
 
+        What repellers take off is part of it; where that is more than a float holds, it is the most a float holds.
         In float64; but for places given in float32, of 64 dimensions or more, cosines are taken in it too, to 1e-7.
         """
         powers, net = self._at(places)
-        return np.ldexp(net, powers)
+        with np.errstate(over="ignore"):
+            phi: NDArray[np.float64] = np.clip(np.ldexp(net, powers), _FINITE.min, _FINITE.max)
+        return phi
 
     def similarity(self, places: ArrayLike) -> NDArray[np.float64]:
         """s_phi = 1 + ln(phi) / kappa at each place, (q,): one point alone gives its cosine; -inf where phi <= 0.
@@ -361,20 +486,41 @@ class Field:
         """Gradient of phi on the sphere, kappa (h - <h, x> x), at each place x: (q, dim), copies / radian."""
         where = unit_places(places, self.dim)
         _announce_compiling()
-        tops, pulls = sums.pull_at(where, self.points, self.weights, self.kappa)
+        tops, _, _, pulls = sums.pull_at(where, self.points, self.weights, _NO_SHIFTS, self.kappa)
+        repellers = self._arrays.repellers
+        if len(repellers.radii):
+            raised, _, _, pushes = sums.pull_at(where, *repellers.weighted, self.kappa)
+            higher = np.maximum(tops, raised)
+            pulls = pulls * _kernel(tops - higher + 1.0, self.kappa)[:, None]
+            pulls += pushes * _kernel(raised - higher + 1.0, self.kappa)[:, None]
+            tops = higher
         tangent = pulls - (pulls * where).sum(axis=1, keepdims=True) * where
-        slopes: NDArray[np.float64] = self.kappa * tangent * _kernel(tops, self.kappa)[:, None]
-        return slopes
+        with np.errstate(over="ignore", invalid="ignore"):
+            slopes: NDArray[np.float64] = self.kappa * tangent * _kernel(tops, self.kappa)[:, None]
+        return np.clip(np.where(tangent == 0.0, 0.0, slopes), _FINITE.min, _FINITE.max)
 
-    def ascend(self, start: ArrayLike, *, candidates: int = 128) -> Ascent:
+    def local(self, place: ArrayLike, *, candidates: int = 128, exact: bool = False, effort: float = 1.0) -> Local:
+        """The field at one place, (dim,), of the `candidates` points that say most there, and how far off it may be.
+
+        exact: ask every point. Else, in a field of cells, they are looked for as in `nearest`, and bound is None.
+        Raises ValueError for a bad place, or candidates < 1.
+        """
+        where = unit_places(place, self.dim)[0]
+        return local(where, self._around(where, candidates, exact, effort), self.kappa)
+
+    def ascend(self, start: ArrayLike, *, candidates: int = 128, exact: bool = False, effort: float = 1.0) -> Ascent:
         """Follow the field uphill from start, (dim,), over its strongest candidates (field-semantics, 5).
 
         For explanation and pictures, not for ranking: the end is a maximum of the field of the `candidates`
-        points that contribute most at the start, all repellers included. phi never drops on the way.
+        points that contribute most at the start, and of all repellers. phi never drops on the way. exact, effort: as in
+        `local`; `Ascent.bound` says how much the other points may add at the end.
         Raises ValueError for a bad start, candidates < 1, or a field without a weighted point.
         """
         place = unit_places(start, self.dim)[0]
-        return ascend(place, self._rows(), self.weights, self.kappa, checked_k(candidates))
+        here = self._around(place, candidates, exact, effort)
+        if not len(here.rows):
+            raise ValueError("the field has no weighted point; there is nothing to ascend")
+        return ascend(place, here, self.kappa)
 
     # -- checks and derived state --------------------------------------------------------------------------------------
 
@@ -390,7 +536,41 @@ class Field:
             return powers, plus - minus
 
         found = spread(work, len(where), _PLACES)
-        return np.concatenate([powers for powers, _ in found]), np.concatenate([net for _, net in found])
+        powers, net = np.concatenate([powers for powers, _ in found]), np.concatenate([net for _, net in found])
+        repellers = self._arrays.repellers
+        if not len(repellers.radii):
+            return powers, net
+        tops, _, minus, _ = sums.pull_at(unit_places(where, self.dim), *repellers.weighted, self.kappa)
+        rest, whole = np.modf(self.kappa * (tops - 1.0) / math.log(2.0))
+        high = np.maximum(powers, whole.astype(np.int64))
+        net = np.ldexp(net, np.maximum(powers - high, -_FAR)) - np.ldexp(
+            minus * np.exp2(rest), np.maximum(whole.astype(np.int64) - high, -_FAR)
+        )
+        return high, net
+
+    def _around(self, place: NDArray[np.float64], m: int, exact: bool, effort: float) -> Around:
+        """The m strongest points around place (dim,): of all, or, where there are cells and exact is not asked for,
+        looked for in them."""
+        m, effort = checked_k(m), checked_effort(effort)
+        points, arrays = self._rows(), self._arrays
+        _announce_compiling()
+        if exact or arrays.partition is None or 8 * m > len(arrays.partition):
+            return around(place, points, self.weights, arrays.repellers, self.kappa, m)
+        row = sealed(place[None].astype(np.float32))
+        found = self._candidates(row, -(-m // 3), m, None, False, effort)
+        near = np.union1d(found.points[0, : found.counts[0]], self._unseen())
+        return among(place, near, points, self.weights, arrays.repellers, self.kappa, m)
+
+    def _unseen(self) -> NDArray[np.int64]:
+        """Points that are part of the field and answer no query: those that are silenced, and those that repel."""
+        arrays = self._arrays
+        if not arrays.repelled and not len(arrays.repellers.radii):
+            return np.empty(0, np.int64)
+        return np.flatnonzero((self.weights != 0) & (arrays.offsets[: len(self)] == -np.inf))
+
+    def _silent(self) -> NDArray[np.int64]:
+        unseen = self._unseen()
+        return unseen[self.weights[unseen] > 0]
 
     def _rows(self) -> FloatRows:
         """What `points` gives, without making an array where none is needed."""
@@ -420,11 +600,22 @@ class Field:
     def _weigh_all(self) -> None:
         """Work out ln(effective weight) / kappa of every point anew. Only changes do this, never a query."""
         arrays = self._arrays
-        weights = arrays.weights[: len(arrays.points)]
-        if arrays.repelled:
-            weights = sums.damped(self.points, self.weights, self.kappa)
+        weights = self._effective()
         before, arrays.offsets = arrays.offsets[: len(weights)], _log_weights(weights) / self.kappa
-        self._repartition(np.flatnonzero(arrays.offsets != before))
+        self._repartition(np.flatnonzero(_coarse(arrays.offsets) != _coarse(before)))
+
+    def _effective(self) -> NDArray[np.float64]:
+        """(n,) what the repellers leave of the weights."""
+        arrays = self._arrays
+        if not arrays.repelled and not len(arrays.repellers.radii):
+            return self.weights
+        return self._repelling().damped(self.points, self.weights, self.kappa)
+
+    def _repelling(self) -> Repelling:
+        """All that repels: points of negative weight, and the repellers."""
+        arrays = self._arrays
+        points, weights = (self.points, self.weights) if arrays.repelled else (self.points[:0], self.weights[:0])
+        return arrays.repellers.joined(points, weights)
 
     def _repartition(self, changed: NDArray[np.int64]) -> None:
         """Bring the partition in step with the new offsets of these points; make one once there are enough points."""
@@ -451,10 +642,11 @@ class _Arrays:
 
     points (n, dim) float32, as mounted, read-only; rows: of a field that was added to, the array they begin.
     weights (>= n,) float64; offsets (>= n,) float64: ln(effective weight) / kappa, -inf for points that never answer.
-    repelled: a weight was negative once. partition: the points that may answer, in cells; None while they are few.
+    repelled: a weight was negative once. repellers: places that points are hidden around.
+    partition: the points that may answer, in cells; None while they are few.
     """
 
-    __slots__ = ("kappa", "offsets", "partition", "points", "repelled", "rows", "weights")
+    __slots__ = ("kappa", "offsets", "partition", "points", "repelled", "repellers", "rows", "weights")
 
     def __init__(self, dim: int, kappa: float) -> None:
         self.kappa = kappa
@@ -464,11 +656,18 @@ class _Arrays:
         self.offsets = np.empty(0)
         self.partition: Partition | None = None
         self.repelled = False
+        self.repellers = nothing_repels(dim)
 
 
 def _log_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore"):
         return np.log(np.maximum(weights, 0.0))
+
+
+def _coarse(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Steps of offsets that are worth another code; a point that answers no more, or again, always is."""
+    steps: NDArray[np.float64] = np.rint(offsets / _COARSE)
+    return steps
 
 
 def _kernel(cosines: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:

@@ -123,6 +123,19 @@ def checked_reach(reach: float) -> float:
     return float(reach)
 
 
+def checked_radii(radii: ArrayLike, count: int) -> NDArray[np.float64]:
+    """A cosine for each of count repellers, or one for all; ValueError unless from -1 to 1."""
+    try:
+        values = np.asarray(radii, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"a radius must be a cosine from -1 to 1, not {radii!r}") from None
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != count):
+        raise ValueError(f"{count} repellers need one radius each or one for all, not {values.shape}")
+    if not (np.abs(values) <= 1.0).all():
+        raise ValueError(f"a radius must be a cosine from -1 to 1, not {radii!r}")
+    return np.broadcast_to(values, (count,)).copy()
+
+
 def checked_effort(effort: float) -> float:
     """effort as a float; ValueError unless positive and finite."""
     if type(effort) is float and 0 < effort < math.inf:

@@ -21,11 +21,13 @@ _ROUNDING = 1e-6  # of a float32 cosine
 
 
 @_loop
-def _sums(place, points, weights, kappa, cosines, pull):
+def _sums(place, points, weights, shifts, kappa, cosines, pull):
     """The field at one place, relative to its largest kernel exp(kappa (top - 1)).
 
     place     (d,)   float64  unit vector
     points    (n, d) float32, weights (n,) float64, kappa float: as in field_at
+    shifts    (n,)   float64  added to each point's cosine, so that a kernel may be exp(kappa) times too strong for a
+                              weight to say; length 0 = nothing is added
     cosines   (n,)   float64  scratch
     pull      (d,)   float64  filled with the sum of w K v; length 0 = not wanted
     returns   top, plus, minus: the largest cosine of a weighted point; the sums of the positive and of the
@@ -35,6 +37,8 @@ def _sums(place, points, weights, kappa, cosines, pull):
     for p in range(points.shape[0]):
         if weights[p] != 0.0:
             cosines[p] = dot(place, points[p])
+            if shifts.shape[0] > 0:
+                cosines[p] += shifts[p]
             if cosines[p] > top:
                 top = cosines[p]
     plus = 0.0
@@ -143,36 +147,65 @@ def field_at(places, points, weights, kappa):
 
 
 @_loop
-def pull_at(places, points, weights, kappa):
-    """The pull h = sum of w K v at each place, in the same parts as field_at.
+def pull_at(places, points, weights, shifts, kappa):
+    """phi, and the pull h = sum of w K v, at each place, relative to the largest kernel there.
 
-    returns   tops (q,), pulls (q, d) float64: h = pull exp(kappa (top - 1))
+    places (q, d) float64;  shifts (n,) or (0,) as in _sums;  the rest as in field_at
+    returns   tops, plus, minus (q,), pulls (q, d) float64: h = pull exp(kappa (top - 1)), and phi alike
     """
     tops = np.empty(places.shape[0])
+    plus = np.empty(places.shape[0])
+    minus = np.empty(places.shape[0])
     pulls = np.empty(places.shape)
     cosines = np.empty(points.shape[0])
     for q in range(places.shape[0]):
-        tops[q], _, _ = _sums(places[q], points, weights, kappa, cosines, pulls[q])
-    return tops, pulls
+        tops[q], plus[q], minus[q] = _sums(places[q], points, weights, shifts, kappa, cosines, pulls[q])
+    return tops, plus, minus, pulls
 
 
 @_loop
-def damped(points, weights, kappa):
-    """Effective weights: each positive weight less what the repellers (negative weights) say at its place.
+def cosines_at(place, points, weights):
+    """The cosine of each point that weighs something with place, (d,) float64; (n,) float64, -2 for the others."""
+    cosines = np.full(points.shape[0], -2.0)
+    for p in range(points.shape[0]):
+        if weights[p] != 0.0:
+            cosines[p] = dot(place, points[p])
+    return cosines
 
-    returns   (n,)   float64  max(0, w_i - sum_r |w_r| K(v_i, v_r)); 0 for weights that are not positive
+
+@_loop
+def _felt(point, repeller, strength, shift, kappa):
+    """What a repeller takes off a weight: strength exp(kappa (cosine - 1 + shift)), which may be infinite."""
+    away = 1.0 - float(dot(point, repeller))
+    if away < _ROUNDING:
+        away = 0.0  # an exact copy, whatever the rounding of its cosine
+    return strength * np.exp(kappa * (shift - away))
+
+
+@_loop
+def damped(points, weights, repellers, strengths, shifts, kappa):
+    """Effective weights: each positive weight less what the repellers take off it, in their order.
+
+    points    (n, d) float32, weights (n,) float64;  repellers (r, d) float32, strengths, shifts (r,) float64
+    returns   (n,)   float64  max(0, w_i - sum_r strength_r exp(kappa (<v_i, v_r> - 1 + shift_r))); 0 for weights that
+                              are not positive
     """
     effective = np.maximum(weights, 0.0)
-    for r in range(points.shape[0]):
-        if weights[r] >= 0.0:
-            continue
-        for p in range(points.shape[0]):
-            if weights[p] > 0.0:
-                away = 1.0 - float(dot(points[p], points[r]))
-                if away < _ROUNDING:
-                    away = 0.0  # an exact copy, whatever the rounding of its cosine
-                effective[p] += weights[r] * np.exp(-kappa * away)
+    for p in range(points.shape[0]):
+        if weights[p] > 0.0:
+            for r in range(repellers.shape[0]):
+                effective[p] -= _felt(points[p], repellers[r], strengths[r], shifts[r], kappa)
     return np.maximum(effective, 0.0)
+
+
+@_loop
+def felt_from(points, repellers, strengths, shifts, kappa):
+    """What each of the repellers takes off a weight at each of points, as in `damped`: (n, r) float64, in copies."""
+    felt = np.empty((points.shape[0], repellers.shape[0]))
+    for p in range(points.shape[0]):
+        for r in range(repellers.shape[0]):
+            felt[p, r] = _felt(points[p], repellers[r], strengths[r], shifts[r], kappa)
+    return felt
 
 
 @_loop
@@ -197,11 +230,11 @@ def _distance(a, b):
 
 
 @_loop
-def climb(start, points, weights, kappa, limit, tolerance):
+def climb(start, points, weights, shifts, kappa, limit, tolerance):
     """Safeguarded ascent of phi on the sphere (field-semantics, 5): mean shift, damped where repellers are felt.
 
     start      (d,)   float64  unit vector
-    points     (m, d) float32  the candidates; weights (m,) float64, of any sign
+    points     (m, d) float32  the candidates; weights (m,) float64, of any sign; shifts (m,) float64 as in _sums
     kappa      float           concentration
     limit      int             at most this many steps
     tolerance  float           stop once a step is shorter, as a chord
@@ -210,6 +243,7 @@ def climb(start, points, weights, kappa, limit, tolerance):
     place = start.copy()
     target = np.empty_like(place)
     pull = np.empty_like(place)
+    ahead = np.empty_like(place)  # the pull at the target
     cosines = np.empty(points.shape[0])
     sigma = 1.0 / np.sqrt(kappa)
     longest = 2.0 * np.sin(min(sigma, np.pi) / 2.0)  # the chord of one bandwidth
@@ -217,12 +251,12 @@ def climb(start, points, weights, kappa, limit, tolerance):
     for p in range(points.shape[0]):
         if weights[p] < 0.0:
             repelled = True
-    top, plus, minus = _sums(place, points, weights, kappa, cosines, pull)
+    top, plus, minus = _sums(place, points, weights, shifts, kappa, cosines, pull)
     for step in range(limit):
         push = kappa * minus if repelled else 0.0
         if not _step(place, pull, push, target):
             return place, step, True
-        new_top, new_plus, new_minus = _sums(target, points, weights, kappa, cosines, np.empty(0))
+        new_top, new_plus, new_minus = _sums(target, points, weights, shifts, kappa, cosines, ahead)
         doublings = 0
         while repelled:
             shared = max(top, new_top)  # both fields in one scale
@@ -236,11 +270,25 @@ def climb(start, points, weights, kappa, limit, tolerance):
             push = max(2.0 * push, np.sqrt(dot(pull, pull)) / 2.0)
             if not _step(place, pull, push, target):
                 return place, step, True
-            new_top, new_plus, new_minus = _sums(target, points, weights, kappa, cosines, np.empty(0))
+            new_top, new_plus, new_minus = _sums(target, points, weights, shifts, kappa, cosines, ahead)
         move = _distance(place, target)
-        for i in range(place.shape[0]):
-            place[i] = target[i]
-        top, plus, minus = _sums(place, points, weights, kappa, cosines, pull)
+        place, target = target, place
+        pull, ahead = ahead, pull
+        top, plus, minus = new_top, new_plus, new_minus
         if move < tolerance:
             return place, step + 1, True
     return place, limit, False
+
+
+@_loop
+def climb_all(starts, points, weights, shifts, kappa, limit, tolerance):
+    """`climb` from each of starts, (s, d) float64: the same to the bit.
+
+    returns    ends (s, d) float64, steps (s,) int64, settled (s,) bool
+    """
+    ends = np.empty(starts.shape)
+    steps = np.empty(starts.shape[0], np.int64)
+    settled = np.empty(starts.shape[0], np.bool_)
+    for s in range(starts.shape[0]):
+        ends[s], steps[s], settled[s] = climb(starts[s], points, weights, shifts, kappa, limit, tolerance)
+    return ends, steps, settled

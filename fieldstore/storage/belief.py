@@ -27,6 +27,9 @@ _FACTS: dict[str, Callable[[Any], bool]] = {  # every fact of a store, and what 
     "kappa": lambda value: value is None or (type(value) is int and value > 0),
     "measured": lambda value: type(value) is int and value >= 0,
 }
+_LATER: dict[str, Callable[[Any], bool]] = {  # facts that a store has once there is a reason
+    "repelled": lambda value: type(value) is int and value >= 0,
+}
 _Object = tuple[str, str, str, str | None]  # type, name, table, SQL
 
 
@@ -59,6 +62,9 @@ def check_facts(path: Path | None, facts: dict[str, Any]) -> None:
         if name not in facts:
             raise StoreDamaged(f"'{path}' does not say its {name}; bring it back from a backup")
         if not may_be(facts[name]):
+            raise StoreDamaged(f"'{path}' says a {name} that cannot be; bring it back from a backup")
+    for name, may_be in _LATER.items():
+        if name in facts and not may_be(facts[name]):
             raise StoreDamaged(f"'{path}' says a {name} that cannot be; bring it back from a backup")
     if len(facts["frontier"]) != 32 * facts["size"].bit_count():
         raise StoreDamaged(f"'{path}': its frontier is of a ledger of another size; bring it back from a backup")

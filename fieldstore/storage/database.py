@@ -9,6 +9,7 @@
 #   certificates  of the erases so far; content-free
 #   filter_…      of declared keys; see filter_values.py
 #   text_index    of the live records' texts; see text_index.py
+#   repellers     places that records are hidden around; see repellers.py
 #
 # Rule: secure_delete is on and read back on every connection, so that deleted content is overwritten.
 # Rule: values are always bound, never spelled into SQL. Never ANALYZE, VACUUM INTO or PRAGMA optimize: they copy
@@ -36,6 +37,9 @@ from fieldstore.storage.filter_values import FilterValues
 from fieldstore.storage.foreign import APPLICATION, FORMAT
 from fieldstore.storage.text_index import SCHEMA as TEXT_SCHEMA
 from fieldstore.storage.text_index import Asking, TextIndex
+from fieldstore.storage.repellers import FACT as REPELLED
+from fieldstore.storage.repellers import SCHEMA as REPELLER_SCHEMA
+from fieldstore.storage.repellers import PlacedRepellers
 
 _log = logging.getLogger("fieldstore")
 _UNREADABLE = (  # what SQLite and apsw raise where a file does not hold what it must
@@ -126,6 +130,7 @@ class Database:
             self._configure()
             self.filter_values = FilterValues(self._rows)
             self.text_index = TextIndex(Asking(self._rows, self._one_by_one, self._tokenizer))
+            self.repellers = PlacedRepellers(self._rows)
         except BaseException:
             self._connection.close()
             raise
@@ -162,7 +167,7 @@ class Database:
         self.begin_reading()  # all of it as of one moment: another process may be writing
         try:
             found = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")
-            check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA + TEXT_SCHEMA)
+            check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA + TEXT_SCHEMA + REPELLER_SCHEMA)
             room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
             check_size(self._path, self.facts(), self.points(), room)
         finally:
@@ -233,6 +238,7 @@ class Database:
         self._insert("INSERT INTO notes VALUES", "(?, ?, ?, ?)", draft.notes)
         sums = ((s.point, element, s.weight, s.seq, int(s.kind), s.last) for element, s in draft.sums.items())
         self._insert("INSERT OR REPLACE INTO sums VALUES", "(?, ?, ?, ?, ?, ?)", sums)
+        repelled = [leaf.seq for leaf in draft.leaves if leaf.kind in (Kind.REPEL, Kind.UNREPEL)]
         self.set_facts(
             {"size": draft.frontier.size, "frontier": draft.frontier.to_bytes(), "time": draft.time}
             | {
@@ -241,6 +247,7 @@ class Database:
                 if leaf.kind is Kind.CALIBRATE
                 for name, value in (("kappa", leaf.weight), ("measured", leaf.ref))
             }
+            | ({REPELLED: max(repelled)} if repelled else {})
         )
 
     def put(self, contents: Iterable[tuple[int, Content]]) -> None:
@@ -266,6 +273,7 @@ class Database:
             chain = [leaf.seq for leaf in self.chain(point) if leaf.kind is not Kind.ERASE]
             self._connection.executemany("DELETE FROM notes WHERE seq = ?", ((seq,) for seq in chain))
             self._connection.execute("DELETE FROM records WHERE point = ?", (point,))
+        self.repellers.destroy(points)
 
     def end_erase(self, points: Sequence[int], certificate: str) -> None:
         """The erase is certified: drop the intents, keep the certificate."""
@@ -473,13 +481,18 @@ class Database:
         return [point for (point,) in rows]
 
     def kept(self) -> Iterator[tuple[str, int, bytes]]:
-        """Every run of bytes that the database means to hold: ("record", point, …), ("note", seq, …), ("own", 0, …)."""
+        """Every run of bytes that the database means to hold.
+
+        ("record", point, …), ("note", seq, …), ("repeller", seq, …), ("own", 0, …).
+        """
         for point, *values in self._connection.execute("SELECT point, id, text, metadata, salt FROM records"):
             for value in values:
                 yield "record", point, _bytes(value)
         for seq, *values in self._connection.execute("SELECT seq, actor, reason, salt FROM notes"):
             for value in values:
                 yield "note", seq, _bytes(value)
+        for seq, value in self.repellers.kept():
+            yield "repeller", seq, value
         for (value,) in self._connection.execute(
             "SELECT body FROM certificates UNION ALL SELECT value FROM facts UNION ALL SELECT sql FROM sqlite_schema"
         ):
