@@ -37,9 +37,9 @@ from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
-from fieldstore.storage.text_index import FACT as TEXT_INDEX
 from fieldstore.storage.repellers import FACT as REPELLED
 from fieldstore.storage.repellers import Placed, places_and_radii
+from fieldstore.storage.text_index import FACT as TEXT_INDEX
 
 _WORTH_A_THREAD = 64  # points of an add; handing fewer over would cost more than it saves
 _MEASURED_AT = (256, 4096)  # live points at which kappa measures itself

@@ -171,4 +171,4 @@ def test_verify_tells_points_that_the_cells_do_not_hold(closed, rows):
     arrays["cells"][11] = -1
     file.save(stamp, arrays)
     with FieldStore(closed) as store:
-        assert store.verify() == ["point 11 weighs something and is in no cell, or the other way round"]
+        assert store.verify() == ["point 11 is not where, or not worth what, weights and repellers say"]

@@ -35,11 +35,11 @@ from fieldstore.storage.files import Files
 from fieldstore.storage.filter_values import SCHEMA as FILTER_SCHEMA
 from fieldstore.storage.filter_values import FilterValues
 from fieldstore.storage.foreign import APPLICATION, FORMAT
-from fieldstore.storage.text_index import SCHEMA as TEXT_SCHEMA
-from fieldstore.storage.text_index import Asking, TextIndex
 from fieldstore.storage.repellers import FACT as REPELLED
 from fieldstore.storage.repellers import SCHEMA as REPELLER_SCHEMA
 from fieldstore.storage.repellers import PlacedRepellers
+from fieldstore.storage.text_index import SCHEMA as TEXT_SCHEMA
+from fieldstore.storage.text_index import Asking, TextIndex
 
 _log = logging.getLogger("fieldstore")
 _UNREADABLE = (  # what SQLite and apsw raise where a file does not hold what it must
