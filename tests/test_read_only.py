@@ -103,6 +103,7 @@ def test_no_public_verb_that_writes_is_missing_from_the_list():
             "verify",
             "stats",
             "repellers",
+            "forgotten",
         ),
         *("checkpoint", "certificates", "erasures", "as_of", "close"),
     }
