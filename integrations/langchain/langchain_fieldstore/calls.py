@@ -10,15 +10,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from langchain_core.runnables.config import run_in_executor
 
 P = ParamSpec("P")
-S = TypeVar("S")
 T = TypeVar("T")
 
 
-def in_thread(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+def in_thread(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """The async form of a method that embeds nothing."""
 
     @wraps(method)
-    async def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def twin(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await run_in_executor(None, partial(getattr(self, method.__name__), *args, **kwargs))
 
     return twin
