@@ -23,10 +23,11 @@ from fieldstore.errors import (
     WrongEmbedder,
 )
 from fieldstore.past import View
-from fieldstore.records import Carrier, Entry, Hit, Near, Receipt, Record, Repeller, Residual
+from fieldstore.records import Added, Carrier, Entry, Hit, KeptOut, Near, Receipt, Record, Repeller, Residual
 from fieldstore.store import FieldStore
 
 __all__ = [
+    "Added",
     "Ascent",
     "Carrier",
     "Certificate",
@@ -37,6 +38,7 @@ __all__ = [
     "FieldStoreError",
     "ForkedStore",
     "Hit",
+    "KeptOut",
     "LeftoversFound",
     "Near",
     "NotAStore",

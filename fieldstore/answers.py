@@ -19,7 +19,8 @@ from fieldstore.engine.threads import ahead
 from fieldstore.filters import Filter, value_at
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
-from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, Record, Residual
+from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, KeptOut, Record, Residual
+from fieldstore.storage.keep_out import Row
 
 _SLICE = 128  # queries that are ranked together, while the records of those before are being fetched
 _Rank = Callable[[ArrayLike], list[Ranking]]
@@ -129,6 +130,22 @@ def sources(mirror: Mirror, ids: Sequence[str]) -> dict[str, int]:
         if (source := value_at(record, key)) is not None:
             named[source if isinstance(source, str) else json.dumps(source, ensure_ascii=False)] = source
     return dict(zip(named, mirror.tally(key, [*named.values()]), strict=True))
+
+
+def kept_out(mirror: Mirror, row: Row) -> KeptOut:
+    """Something that is kept out, or was."""
+    database = mirror.folder.database
+    leaf, content = database.leaf(row.seq), None if row.point is None else database.content(row.point)
+    actor, reason = database.note(row.seq)
+    return KeptOut(
+        name=leaf.element.hex(),
+        what=row.what,
+        id=None if content is None else content.id,
+        outside=row.key is not None,
+        time=datetime.fromtimestamp(leaf.time, UTC),
+        actor=actor,
+        reason=reason,
+    )
 
 
 def entry(mirror: Mirror, point: int | None, leaf: Leaf) -> Entry:

@@ -177,12 +177,37 @@ def selection(
     if ids is not None:
         return list(dict.fromkeys(checked_ids(ids, unique=False))), None
     if source is not None:
-        if not isinstance(source, str | int | float):
-            raise TypeError(f"a source is a string or a number, the value at {source_key!r}, not {source!r}")
+        check_source(source, source_key)
         return None, Filter({source_key: {"$eq": source}})
     if not where:
         raise ValueError(f"{verb} needs a condition in where=; an empty one would mean everything. Nothing was changed")
     return None, Filter(where)
+
+
+def check_source(source: Source | None, source_key: str) -> None:
+    """A value that a source may have."""
+    if source is not None and not isinstance(source, str | int | float):
+        raise TypeError(f"a source is a string or a number, the value at {source_key!r}, not {source!r}")
+
+
+def secret(name: str, given: object, store: Path | None) -> bytes:
+    """The bytes of a secret that is kept outside the store, given as bytes or as a file of them."""
+    if isinstance(given, str | os.PathLike):
+        if store is not None and Path(given).resolve().is_relative_to(store.resolve()):
+            raise ValueError(
+                f"{name}: '{given}' lies inside the store, and what it protects with it; keep it elsewhere"
+            )
+        given = Path(given).read_bytes()
+    if not isinstance(given, bytes):
+        raise TypeError(
+            f"{name} is a secret that is kept outside the store, as bytes or the path of its file, not "
+            f"{type(given).__name__}: a fingerprint whose key lies in the store could be guessed. Nothing was changed"
+        )
+    if len(given) < 32:
+        raise ValueError(
+            f"{name} needs 32 bytes or more that nobody can guess, such as os.urandom(32); nothing was done"
+        )
+    return given
 
 
 def check_near(near: float | str | None, names: Iterable[str]) -> None:

@@ -99,6 +99,7 @@ def _found(
         yield from _since(kept, database.facts()["uuid"], frontier.size, roots)
     yield from _facts(database.facts(), fold, frontier, kappa)
     yield from _sums(database, fold, weights)
+    yield from _kept_out(database, fold)
     yield from _notes(folder, fold, notes)
     yield from _repellers(database, fold, repellers)
     yield from _certificates(folder, fold, certificates, roots, public_key)
@@ -179,13 +180,26 @@ def _repellers(
         yield f"{len(standing)} repellers stand by the ledger, and the field feels {len(felt)}, or others"
 
 
+def _kept_out(database: Database, fold: Fold) -> Iterator[str]:
+    """What is kept out must be what the ledger committed to, all of it and nothing else."""
+    rows = {row.seq: row for row in database.keep_out.all()}
+    for leaf in fold.kept_out.values():
+        row = rows.pop(leaf.seq, None)
+        if row is None:
+            yield f"entry {leaf.seq} keeps something out, and what is missing"
+        elif not hmac.compare_digest(leaf.commitment, ledger.kept_out(row.salt, row.print, row.what, row.key)):
+            yield f"what entry {leaf.seq} keeps out is not what the ledger committed to"
+    yield from (f"something is kept out by entry {seq}, of which the ledger does not know" for seq in rows)
+
+
 def _notes(folder: Folder, fold: Fold, notes: dict[int, tuple[int | None, Leaf]]) -> Iterator[str]:
-    """Notes that are there must be those committed to; about points that were not erased they must be there."""
+    """Notes that are there must be those committed to; about points that were not erased they must be there, and about
+    what is still kept out."""
     stored = {seq: ledger.note(salt, actor, reason) for seq, salt, actor, reason in folder.database.notes()}
     gone = {known.point for known in fold.sums.values() if known.kind is Kind.ERASE}
     destroyed = {element for element, known in fold.repellers.items() if known.destroyed}
     for point, leaf in notes.values():
-        if leaf.element in destroyed:
+        if leaf.element in destroyed or (leaf.kind is Kind.KEEP_OUT and leaf.element not in fold.kept_out):
             continue
         if leaf.seq not in stored and (point not in gone or leaf.kind is Kind.ERASE):
             yield f"actor and reason of entry {leaf.seq} are missing"

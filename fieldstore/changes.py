@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fieldstore import erasure
+from fieldstore import erasure, keeping
 from fieldstore.arguments import Batch
 from fieldstore.engine.bandwidth import measured_kappa
 from fieldstore.engine.inputs import unit_rows
 from fieldstore.errors import FieldStoreError, StoreClosed, UnknownRecord
+from fieldstore.keeping import Keeping
 from fieldstore.ledger import Draft, Kind, new_salt
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Near
 from fieldstore.selecting import Selection, targets
 from fieldstore.storage.database import Content, Version
+from fieldstore.storage.keep_out import Row
 from fieldstore.storage.repellers import Placed
 
 Words = tuple[str | None, str | None]  # reason, actor
@@ -41,11 +43,14 @@ def _changed(draft: Draft, ids: Sequence[str], same: Sequence[str], unknown: Seq
     return Changed(tuple(ids), tuple(same), tuple(unknown), tuple(leaf.seq for leaf in draft.leaves))
 
 
-def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
-    """Store the batch's records, in place of those of the same id."""
+def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> set[int]:
+    """Store the batch's records, in place of those of the same id; returns the places of those that are kept out."""
     with mirror.writing(settled=False) as database, _uncollected():
         dim = batch.dim if mirror.dim is None else mirror.dim
         rows = unit_rows(vectors, dim)
+        refused = keeping.refused(mirror, batch.texts, batch.metadatas)
+        if len(refused) == len(batch.ids):
+            return refused
         first = database.points()
         draft = mirror.draft(*words)
         contents: list[tuple[int, Content]] = []
@@ -53,6 +58,8 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
         versions = database.latest([id for id, new in zip(batch.ids, batch.generated, strict=True) if not new])
         held = mirror.contents([known.sum.point for known in versions.values()])
         for number, id in enumerate(batch.ids):
+            if number in refused:
+                continue
             row = rows[number].tobytes()
             known = versions.get(id)
             if known is not None and mirror.row(known.sum.point).tobytes() == row:
@@ -67,6 +74,7 @@ def add(mirror: Mirror, batch: Batch, vectors: ArrayLike, words: Words) -> None:
             contents.append((point, content))
         facts = {"dim": dim} if mirror.dim is None else None
         _commit(mirror, draft, rows[fresh], contents, facts)
+        return refused
 
 
 @contextmanager
@@ -136,8 +144,8 @@ def update(
     texts: list[str | None] | None,
     metadatas: list[str] | None,
     words: Words,
-) -> Changed:
-    """New vectors, texts or metadata for live records; None = as it is. Weights stay."""
+) -> tuple[Changed, set[str]]:
+    """New vectors, texts or metadata for live records; None = as it is. Weights stay. Returns also who is kept out."""
     with mirror.writing() as database:
         versions = mirror.live(ids)
         rows = np.array([mirror.row(known.sum.point) for known in versions])
@@ -146,9 +154,12 @@ def update(
         draft = mirror.draft(*words)
         contents: list[tuple[int, Content]] = []
         old = mirror.contents([known.sum.point for known in versions])
+        refused = keeping.refused(mirror, texts, metadatas)
         first = database.points()
         fresh: list[int] = []
         for number, known in enumerate(versions):
+            if number in refused:
+                continue
             held = old[known.sum.point]
             text = held.text if texts is None else texts[number]
             stored = held.metadata if metadatas is None else metadatas[number]
@@ -162,8 +173,9 @@ def update(
             contents.append((first + len(fresh), content))
             fresh.append(number)
         _commit(mirror, draft, rows[fresh], contents)
-    changed = {content.id for _, content in contents}
-    return _changed(draft, [id for id in ids if id in changed], [id for id in ids if id not in changed])
+    changed, out = {content.id for _, content in contents}, {ids[number] for number in refused}
+    same = [id for id in ids if id not in changed | out]
+    return _changed(draft, [id for id in ids if id in changed], same), out
 
 
 def reweight(mirror: Mirror, ids: list[str], millionths: int, words: Words) -> Changed:
@@ -194,14 +206,25 @@ def calibrate(mirror: Mirror, kappa: float | None) -> None:
         mirror.commit(draft)
 
 
-def invert(mirror: Mirror, kind: Kind, selection: Selection, words: Words) -> tuple[Changed, list[Near]]:
-    """Forget live records, or restore forgotten ones; and which of them were only near the others."""
-    with mirror.writing():
+def invert(
+    mirror: Mirror, kind: Kind, selection: Selection, words: Words, *, keep_out: bool = False
+) -> tuple[Changed, list[Near]]:
+    """Forget live records, or restore forgotten ones; and which of them were only near the others.
+
+    keep_out: and keep what is forgotten out. What is restored is let in.
+    """
+    with mirror.writing() as database:
         meant = targets(mirror, kind, selection)
         draft = mirror.draft(*words)
         for known in meant.versions:
             draft.invert(kind, known.element, known.sum)
-        mirror.commit(draft)
+        out = Keeping(mirror, draft)
+        if keep_out:
+            before = database.latest(meant.same).values()
+            keeping.of_forgotten(out, mirror, [*meant.versions, *before], selection.source)
+        elif kind is Kind.RESTORE:
+            keeping.of_restored(out, mirror, meant.versions, selection.source)
+        mirror.commit(draft, keeping=out.change())
     return _changed(draft, [known.id for known in meant.versions], meant.same, meant.unknown), meant.near
 
 
@@ -212,14 +235,17 @@ def would_invert(mirror: Mirror, kind: Kind, selection: Selection) -> tuple[Chan
     return Changed(tuple(v.id for v in meant.versions), tuple(meant.same), tuple(meant.unknown), ()), meant.near
 
 
-def begin_erase(mirror: Mirror, selection: Selection | None, before: int | None, words: Words) -> None:
+def begin_erase(
+    mirror: Mirror, selection: Selection | None, before: int | None, words: Words, secret: bytes | None
+) -> None:
     """Take every version of the records out of the field, and note the intent to destroy their content.
 
-    Those selected, or, before a time in seconds since 1970, all that were forgotten by then.
-    Inside `mirror.writing`, which the rest of the erase needs too. Raises UnknownRecord for an id that has no version.
+    Those selected, or, before a time in seconds since 1970, all that were forgotten by then. secret: keep out, under
+    this key, what is erased. Inside `mirror.writing`, which the rest of the erase needs too. Raises UnknownRecord for
+    an id that has no version.
     """
     database = mirror.folder.database
-    ids, condition = (None, None) if selection is None else selection[:2]
+    ids, condition = (None, None) if selection is None else (selection.ids, selection.condition)
     if before is not None:
         past = database.entries_before(before)
         ids = [known.id for known in mirror.forgotten(None) if known.sum.seq < past]
@@ -236,7 +262,7 @@ def begin_erase(mirror: Mirror, selection: Selection | None, before: int | None,
         raise UnknownRecord(
             f"no {name} in {mirror.name}; nothing was erased. store.ids() and ids(forgotten=True) list them"
         )
-    _begin(mirror, versions, words)
+    _begin(mirror, versions, words, None if selection is None else selection.source, secret)
 
 
 def begin_erasing_again(mirror: Mirror, elements: list[str], words: Words) -> bool:
@@ -247,11 +273,26 @@ def begin_erasing_again(mirror: Mirror, elements: list[str], words: Words) -> bo
     return bool(versions)
 
 
-def _begin(mirror: Mirror, versions: list[Version], words: Words) -> None:
+def let_in(mirror: Mirror, names: list[str] | None, source: Any, text: str | None, words: Words) -> list[Row]:
+    """Let in what was kept out; what it was."""
+    with mirror.writing():
+        draft = mirror.draft(*words)
+        out = Keeping(mirror, draft)
+        rows = keeping.let_in(out, mirror, names, source, text)
+        mirror.commit(draft, keeping=out.change())
+    return rows
+
+
+def _begin(
+    mirror: Mirror, versions: list[Version], words: Words, source: Any = None, secret: bytes | None = None
+) -> None:
     erasure.check_words(mirror.folder, [version.sum.point for version in versions], words)
     draft = mirror.draft(*words)
     entries = [(v.sum.point, draft.invert(Kind.ERASE, v.element, v.sum)) for v in versions]
-    mirror.commit(draft, erasing=entries, repellers=_dropped(mirror, draft, [v.sum.point for v in versions]))
+    dropped = _dropped(mirror, draft, [v.sum.point for v in versions])
+    out = Keeping(mirror, draft)
+    keeping.of_erased(out, mirror, versions, source, secret)
+    mirror.commit(draft, erasing=entries, repellers=dropped, keeping=out.change())
 
 
 def _dropped(mirror: Mirror, draft: Draft, points: list[int]) -> list[Placed]:

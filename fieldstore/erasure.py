@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from fieldstore import fingerprint
 from fieldstore.certificate import Certificate, signed
 from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed
+from fieldstore.ledger import Kind, Leaf
 from fieldstore.merkle import Tree
 from fieldstore.storage.folder import DATABASE, Folder
 from fieldstore.storage.leftovers import Search, holders
@@ -101,6 +103,8 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
         },
         "repellers_dropped": dropped,
     }
+    if (kept := _keep_out(folder, leaves[first:], first)) is not None:
+        body["keep_out"] = kept
     certificate = signed(body, key)
     with database.transaction():
         database.end_erase(points, certificate.to_json())
@@ -108,6 +112,20 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     with suppress(WriteFailed):  # the certificate stands
         database.checkpoint()
     return certificate
+
+
+def _keep_out(folder: Folder, since: Sequence[bytes], first: int) -> dict[str, Any] | None:
+    """What the erase did about keeping out: since: the ledger from its first entry on, at that position."""
+    outside = [row for row in folder.database.keep_out.all() if row.key is not None and row.seq > first]
+    lifted = sum(Leaf.decode(data).kind is Kind.LET_IN for data in since)
+    if not outside and not lifted:
+        return None
+    key = None if not outside or outside[0].key is None else outside[0].key.hex()
+    return {
+        "fingerprints_under_a_secret_outside_the_store": len(outside),
+        "name_of_the_secret": key,
+        "fingerprints_under_the_key_of_the_store_destroyed": lifted,
+    }
 
 
 def check_words(folder: Folder, points: Sequence[int], words: Sequence[str | None]) -> None:
@@ -157,7 +175,7 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[byte
     rows = folder.vectors(dim).rows(folder.database.points())
     telling: set[bytes] = set()
     plain: set[bytes] = set()
-    skipped = 0
+    skipped, own = 0, folder.database.keep_out.key()
     for point in points:
         row = np.ascontiguousarray(rows[point], "<f4").tobytes()
         step = max(_VECTOR_PIECE, len(row) // _VECTOR_PIECES // 4 * 4)
@@ -167,6 +185,8 @@ def _needles(folder: Folder, points: Sequence[int], dim: int) -> tuple[dict[byte
             continue
         telling.add(content.salt)
         telling.update(folder.database.repellers.salts(point))
+        if own is not None:
+            telling.add(fingerprint.of_text(own, content.text) or b"")
         telling |= _said_in(content.metadata)
         for said in _forms(content.id):
             telling |= _whole_or_pieces(said)

@@ -5,6 +5,7 @@
 """How a store forgets, restores and erases."""
 
 import math
+import os
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from fieldstore.certificate import Certificate
 from fieldstore.filters import Filter
 from fieldstore.ledger import Kind
 from fieldstore.mirror import Mirror
-from fieldstore.records import Near, Receipt, Record, Residual
+from fieldstore.records import KeptOut, Near, Receipt, Record, Residual
 from fieldstore.selecting import Selection
 from fieldstore.writing import writes
 
@@ -36,6 +37,7 @@ class Forgetting:
         source: Source | None = None,
         near: float | str | None = None,
         dry_run: bool = False,
+        keep_out: bool = False,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Receipt:
@@ -49,13 +51,20 @@ class Forgetting:
         before), found by looking at all; "copies" and "windows" stand for the cosines in `suggested_near`, where
         edited copies and overlapping windows of a text begin. There is no default: a lower one takes unrelated texts.
         dry_run: change nothing; the receipt tells what would go.
+        keep_out: from now on, refuse what has the same text (as NFKC, case folded, white space as one blank: a text cut
+        otherwise is another one), and, where a source was named, all of that source, be it there or not. `add` and
+        `update` tell whom they refused; `kept_out` lists, and `restore` or `let_in` lift it. Kept as fingerprints under
+        a random key of the store.
+        Raises ValueError for a record without a text to be kept out by.
         """
         selection = self._selection("forget", ids, where, source, near)
         arguments.check_flag("dry_run", dry_run)
+        arguments.check_flag("keep_out", keep_out)
         arguments.check_words(reason, actor)
         if dry_run:
             return self._receipt("forget", *changes.would_invert(self._mirror, Kind.FORGET, selection), dry_run=True)
-        return self._receipt("forget", *changes.invert(self._mirror, Kind.FORGET, selection, (reason, actor)))
+        changed = changes.invert(self._mirror, Kind.FORGET, selection, (reason, actor), keep_out=keep_out)
+        return self._receipt("forget", *changed)
 
     @property
     def suggested_near(self) -> dict[str, float]:
@@ -75,7 +84,8 @@ class Forgetting:
     ) -> Receipt:
         """Bring forgotten records back with the weight they had: by ids, all forgotten ones that match, or of a source.
 
-        What is live already, unknown or erased is left alone and named in the receipt.
+        What is live already, unknown or erased is left alone and named in the receipt. Their texts, and a source named
+        here, are kept out no longer.
         """
         selection = self._selection("restore", ids, where, source)
         arguments.check_words(reason, actor)
@@ -89,6 +99,7 @@ class Forgetting:
         where: Where | None = None,
         source: Source | None = None,
         forgotten_before: datetime | None = None,
+        keep_out: bytes | str | os.PathLike[str] | None = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Certificate:
@@ -98,6 +109,10 @@ class Forgetting:
         was forgotten before a time (aware of its time zone) and has not been restored since. Unknown ids are an error
         here, because a certificate speaks of something. reason and actor are kept; the words of earlier entries about
         the records go too.
+        keep_out: a secret that is kept outside the store, 32 bytes or more or a file of them. What is erased is kept
+        out by fingerprints under it, which the certificate counts, by stores opened with keep_out_key=. Without it,
+        what a forget kept out of these records is let in again: a fingerprint whose key lies in the store could be
+        guessed.
         Raises UnknownRecord, or ValueError when reason or actor quote the content: nothing is erased then. Raises
         ErasePending when a reader keeps old pages alive, LeftoversFound when a search of the files still finds bytes:
         then the records are gone from every answer, there is no certificate, and `finish_erase` tries again.
@@ -110,9 +125,41 @@ class Forgetting:
         else:
             before = math.ceil(arguments.seconds("forgotten_before", forgotten_before))
         arguments.check_words(reason, actor)
+        secret = None if keep_out is None else arguments.secret("keep_out", keep_out, self._mirror.folder.path)
         with self._mirror.writing():
-            changes.begin_erase(self._mirror, selection, before, (reason, actor))
+            changes.begin_erase(self._mirror, selection, before, (reason, actor), secret)
+            self._mirror.keep_out_key = secret or self._mirror.keep_out_key
             return self._certified()
+
+    def kept_out(self) -> list[KeptOut]:
+        """What is kept out, oldest first."""
+        with self._mirror.reading() as database:
+            return [answers.kept_out(self._mirror, row) for row in database.keep_out.all()]
+
+    @writes
+    def let_in(
+        self,
+        names: Ids | None = None,
+        *,
+        source: Source | None = None,
+        text: str | None = None,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> list[KeptOut]:
+        """Keep something out no longer, and say so in the ledger: returns what it was. Nothing comes back by itself.
+
+        By the names that `kept_out` lists; or a source, with all the texts that were kept out with it; or a text.
+        Raises UnknownRecord for what is not kept out; nothing is changed then.
+        """
+        if [names, source, text].count(None) != 2:
+            raise ValueError("let_in takes names, source= or text=, one of them; nothing was changed")
+        wanted = None if names is None else list(dict.fromkeys(arguments.checked_ids(names, unique=False)))
+        arguments.check_source(source, self._mirror.facts["source_key"])
+        arguments.check_words(text, what="text")
+        arguments.check_words(reason, actor)
+        rows = changes.let_in(self._mirror, wanted, source, text, (reason, actor))
+        with self._mirror.reading():
+            return [answers.kept_out(self._mirror, row) for row in rows]
 
     @writes
     def erase_again(
@@ -178,13 +225,21 @@ class Forgetting:
     ) -> Selection:
         arguments.check_near(near, selecting.NEAR)
         key = self._mirror.facts["source_key"]
-        return Selection(*arguments.selection(verb, ids, where, source, key), near)
+        return Selection(*arguments.selection(verb, ids, where, source, key), source, near)
 
     def _receipt(
-        self, verb: str, changed: changes.Changed, near: Sequence[Near] = (), *, dry_run: bool = False
+        self,
+        verb: str,
+        changed: changes.Changed,
+        near: Sequence[Near] = (),
+        *,
+        dry_run: bool = False,
+        kept_out: Sequence[str] = (),
     ) -> Receipt:
         def sources() -> dict[str, int]:
             with self._mirror.reading():
                 return answers.sources(self._mirror, changed.ids)
 
-        return Receipt(verb, *changed, lambda: self.residual(changed.ids), sources, tuple(near), dry_run)
+        return Receipt(
+            verb, *changed, lambda: self.residual(changed.ids), sources, tuple(near), dry_run, tuple(kept_out)
+        )

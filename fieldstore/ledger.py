@@ -37,6 +37,8 @@ class Kind(IntEnum):
     CALIBRATE = 8  # kappa in millionths; element 0; ref = live points it was measured from, 0 = given by hand
     REPEL = 9  # weight 0: a new repeller; element = its own, committed to: place and radius
     UNREPEL = 10  # weight 0: it is taken back; once more: its place was destroyed
+    KEEP_OUT = 11  # weight 0: what has this fingerprint is refused; element: its own name; ref = seq
+    LET_IN = 12  # weight 0: and no longer; ref = the KEEP_OUT it lifts
 
 
 class Leaf(NamedTuple):
@@ -99,6 +101,11 @@ def note(salt: bytes, actor: str | None, reason: str | None) -> bytes:
     return _sealed(salt, b"fieldstore/v1/note", said)
 
 
+def kept_out(salt: bytes, mark: bytes, what: str, key: bytes | None) -> bytes:
+    """HMAC-SHA-256 over a fingerprint that is kept out, what it is of and the name of its key."""
+    return _sealed(salt, b"fieldstore/v1/kept-out", [mark, what.encode(), key or b""])
+
+
 # -- what the entries add up to ----------------------------------------------------------------------------------------
 
 
@@ -136,6 +143,7 @@ class Fold:
         self.measured = 0
         self.sums: dict[bytes, Sum] = {}
         self.repellers: dict[bytes, Repelled] = {}
+        self.kept_out: dict[bytes, Leaf] = {}  # by element
 
     def take(self, leaf: Leaf) -> list[str]:
         """Add the next entry; returns the rules it breaks."""
@@ -152,6 +160,8 @@ class Fold:
             self.kappa, self.measured = leaf.weight, leaf.ref
         elif leaf.kind in (Kind.REPEL, Kind.UNREPEL):
             wrong += self._repelled(leaf)
+        elif leaf.kind in (Kind.KEEP_OUT, Kind.LET_IN):
+            wrong += self._keep_out(leaf)
         elif leaf.kind is Kind.ADD:
             if leaf.element in self.sums or leaf.element in self.repellers:
                 wrong.append(f"entry {leaf.seq} adds a point that is already there")
@@ -182,6 +192,17 @@ class Fold:
                 yield f"entry {leaf.seq} takes back, once too often or not after entry {known.last}, a repeller"
             until = leaf.seq if known.until is None else known.until
             self.repellers[leaf.element] = known._replace(until=until, destroyed=known.until is not None, last=leaf.seq)
+
+    def _keep_out(self, leaf: Leaf) -> list[str]:
+        kept = self.kept_out.pop(leaf.element, None)
+        if leaf.kind is Kind.KEEP_OUT:
+            self.kept_out[leaf.element] = leaf
+            right = kept is None and leaf.ref == leaf.seq
+        else:
+            right = kept is not None and leaf.ref == kept.seq
+        if right and not leaf.weight:
+            return []
+        return [f"entry {leaf.seq} ({leaf.kind.name.lower()}) answers entry {leaf.ref} with weight {leaf.weight}"]
 
 
 def _breaks(leaf: Leaf, known: Sum) -> Iterator[str]:
@@ -255,6 +276,14 @@ class Draft:
     def calibrate(self, kappa: int, measured: int) -> int:
         """kappa in millionths from now on, measured from so many live points; 0 = given by hand."""
         return self._append(Kind.CALIBRATE, NO_ELEMENT, measured, kappa, NOTHING)
+
+    def keep_out(self, commitment: bytes) -> int:
+        """Something is kept out from now on, under a name of its own; returns the position."""
+        return self._append(Kind.KEEP_OUT, new_element(), self.frontier.size, 0, commitment)
+
+    def let_in(self, element: bytes, ref: int) -> int:
+        """What that entry kept out under this name is let in again."""
+        return self._append(Kind.LET_IN, element, ref, 0, NOTHING)
 
     def _append(self, kind: Kind, element: bytes, ref: int, weight: int, commitment: bytes) -> int:
         seq = self.frontier.size

@@ -37,6 +37,7 @@ from fieldstore.merkle import Frontier
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.database import Content, Database, Version
 from fieldstore.storage.folder import Folder
+from fieldstore.storage.keep_out import Change
 from fieldstore.storage.repellers import FACT as REPELLED
 from fieldstore.storage.repellers import Placed, places_and_radii
 from fieldstore.storage.text_index import FACT as TEXT_INDEX
@@ -52,6 +53,7 @@ class Mirror:
 
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder = folder
+        self.keep_out_key: bytes | None = None  # kept elsewhere; given by who opened the store
         self.closed = False
         acknowledged = folder.acknowledged()  # before the facts: meanwhile another process may write
         self.facts = folder.database.facts()
@@ -242,6 +244,7 @@ class Mirror:
         facts: dict[str, Any] | None = None,
         filter_keys: Sequence[str] = (),
         repellers: Sequence[Placed] = (),
+        keeping: Change | None = None,
     ) -> None:
         """One transaction with all of it, then memory follows; nothing at all when there is nothing to write."""
         if not draft.leaves and not facts and not filter_keys:
@@ -259,6 +262,10 @@ class Mirror:
             database.repellers.put(repellers)
             database.append(draft)
             database.begin_erase(erasing)
+            if keeping is not None:
+                database.keep_out.change(keeping)
+                if erasing:
+                    database.delete_notes(keeping.dropped)
         self.folder.acknowledge(draft.frontier.size)
         kinds = {leaf.kind for leaf in draft.leaves}
         later = self._field is not None and Kind.ADD in kinds and Kind.CALIBRATE not in kinds and not erasing

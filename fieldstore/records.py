@@ -1,7 +1,7 @@
 # The values that fieldstore hands out: plain, frozen, and free of any reference to the store's files.
 """What the verbs of a store return."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -72,12 +72,11 @@ _set_id, _set_text, _set_metadata, _set_score, _set_cosine, _set_weight, _set_sh
 class Entry:
     """One line of the ledger, in words.
 
-    seq: position, from 0. kind: add, forget, restore, supersede, update, reweight, erase, calibrate, repel or unrepel.
-    point: number of the point it is about; None for a calibration or a repeller. weight: signed, in copies (kappa for a
-    calibration).
-    ref: seq of the entry it answers, the same point's or repeller's previous one; its own seq for an add or repel.
-    time: UTC, whole seconds. actor, reason: as given, None when not given or erased. element: 32 hex digits that
-    name the point in certificates.
+    seq: position, from 0. kind: add, forget, restore, supersede, update, reweight, erase, calibrate, repel, unrepel,
+    keep_out or let_in. point: number of the point it is about; None where it is about none. weight: signed, in copies
+    (kappa for a calibration). ref: seq of the entry it answers, the previous one about the same; its own seq where it
+    is the first. time: UTC, whole seconds. actor, reason: as given, None when not given or erased. element: 32 hex
+    digits that name the point in certificates.
     """
 
     seq: int
@@ -137,6 +136,37 @@ class Residual:
         return self.residual >= 1 / 3
 
 
+class Added(list[str]):
+    """The ids of records given to `add`, in their order. kept_out: those that were refused, and are not stored."""
+
+    def __init__(self, ids: Iterable[str] = (), kept_out: Iterable[str] = ()) -> None:
+        super().__init__(ids)
+        self.kept_out = tuple(kept_out)
+
+    @property
+    def stored(self) -> list[str]:
+        """The others."""
+        out = set(self.kept_out)
+        return [id for id in self if id not in out]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Something that is kept out. name: its own, 32 hex digits, as in the ledger. what: "text" or "source".
+
+    id: of the record whose text it is, where that is still there. outside: it is recognised by a secret that is kept
+    outside the store only. time, actor, reason: of the forget or erase that asked for it.
+    """
+
+    name: str
+    what: str
+    id: str | None
+    outside: bool
+    time: datetime
+    actor: str | None = None
+    reason: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Near:
     """A record that went because it is near another one. cosine: to that one, whose id is `to`."""
@@ -151,7 +181,8 @@ class Receipt:
     """What a verb did. ids: the records it changed; unchanged: those it found as wanted; unknown: those not there.
 
     entries: the ledger positions it wrote; none when nothing had to change. near: those of the records that went only
-    for being near, most similar first. dry_run: nothing was done; ids and near are what would go.
+    for being near, most similar first. dry_run: nothing was done; ids and near are what would go. kept_out: those an
+    update left as they were, because their new text or source is kept out.
     """
 
     verb: str
@@ -163,6 +194,7 @@ class Receipt:
     _sources: Callable[[], dict[str, int]] = field(repr=False, compare=False)
     near: tuple[Near, ...] = ()
     dry_run: bool = False
+    kept_out: tuple[str, ...] = ()
 
     def residuals(self) -> list[Residual]:
         """Who still carries the content of the records changed; computed now, not when the verb ran."""

@@ -19,10 +19,14 @@ NEAR = {"copies": COPIES, "windows": WINDOWS}  # shares of the room that the emb
 
 
 class Selection(NamedTuple):
-    """Records by ids or by a filter, one of them None; near: and what is at least so similar to one of them."""
+    """Records by ids or by a filter, one of them None; source: that the filter is for.
+
+    near: and what is at least so similar to one of them.
+    """
 
     ids: list[str] | None
     condition: Filter | None
+    source: str | int | float | None = None
     near: float | str | None = None
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fieldstore import arguments, changes
+from fieldstore import arguments, changes, keeping
 from fieldstore.arguments import Ids
 from fieldstore.engine.field import Field
 from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
@@ -26,7 +26,7 @@ from fieldstore.finding import Finding
 from fieldstore.forgetting import Forgetting
 from fieldstore.hiding import Hiding
 from fieldstore.mirror import Mirror
-from fieldstore.records import Receipt
+from fieldstore.records import Added, Receipt
 from fieldstore.signing import check_key
 from fieldstore.storage.files import DISK, Files
 from fieldstore.storage.folder import Folder
@@ -41,18 +41,19 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
     """Records found by meaning, forgotten on request, with proof of both.
 
     path: the store's directory, created or opened; None = in memory. dim: dimensions of every vector; by default those
-    of the first vectors added, and those of the store when it is opened again. kappa: concentration of the kernel,
-    1 / bandwidth**2; by default 20, measured from 256 points, once more from 4,096, then frozen (field-semantics, 2).
+    of the first vectors added, and those of the store when it is opened again. kappa: concentration of the kernel, 1 /
+    bandwidth**2; by default 20, measured from 256 points, once more from 4,096, then frozen (field-semantics, 2).
     embedder: name of the embedding model; another name is refused on open. source_key: metadata key that names a
-    record's source document, by default "source". filter_keys: metadata keys, or dotted paths, whose values
-    are kept beside the points, so that a filter over them alone parses no metadata; once declared they stay, and
-    opening with others adds those. text_index: keep an index of the words of the texts, for by="text" and "hybrid";
-    asked for once it stays, and a store that had none builds it then. signing_key: PEM file of an Ed25519 private key,
-    outside the store, that signs erasure certificates and checkpoints. timeout: seconds to wait for another writer, or
-    for a reader that an erase has to wait for. create: False = raise NotAStore where there is no store yet. read_only:
-    refuse every writing verb, and create or change nothing in the directory, which may be one that cannot be written;
-    an erase that was interrupted is not finished then, but stays out of every answer. files: the disk; another one only
-    in tests.
+    record's source document, by default "source". filter_keys: metadata keys, or dotted paths, whose values are kept
+    beside the points, so that a filter over them alone parses no metadata; once declared they stay, and opening with
+    others adds those. text_index: keep an index of the words of the texts, for by="text" and "hybrid"; asked for once
+    it stays, and a store that had none builds it then. signing_key: PEM file of an Ed25519 private key, outside the
+    store, that signs erasure certificates and checkpoints. keep_out_key: the secret, 32 bytes or more or a file of
+    them, that `erase(keep_out=...)` was given; without it what was kept out then is not recognised. timeout: seconds to
+    wait for another writer, or for a reader that an erase has to wait for. create: False = raise NotAStore where there
+    is no store yet. read_only: refuse every writing verb, and create or change nothing in the directory, which may be
+    one that cannot be written; an erase that was interrupted is not finished then, but stays out of every answer.
+    files: the disk; another one only in tests.
 
     One object serves many threads. Several processes may open the same directory: one writes at a time, all see it at
     their next query. Raises NotAStore, UnsupportedFormat, StoreDamaged, WrongEmbedder, or ValueError for arguments that
@@ -70,6 +71,7 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
         filter_keys: Sequence[str] = (),
         text_index: bool = False,
         signing_key: str | os.PathLike[str] | None = None,
+        keep_out_key: bytes | str | os.PathLike[str] | None = None,
         timeout: float = 10.0,
         create: bool = True,
         read_only: bool = False,
@@ -98,7 +100,10 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
             folder = Folder(self.path, files, timeout, facts if create else None)
         self._mirror = Mirror(folder, str(self))
         try:
+            if keep_out_key is not None:
+                self._mirror.keep_out_key = arguments.secret("keep_out_key", keep_out_key, self.path)
             self._mirror.agree(dim, kappa, embedder, source_key, filter_keys, text_index)
+            self._check_keep_out()
             self._recover()
         except BaseException:
             self.close()
@@ -177,8 +182,11 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
         weights: float | Sequence[float] | None = None,
         reason: str | None = None,
         actor: str | None = None,
-    ) -> list[str]:
-        """Store records, replacing those of the same id; all of them or none. Returns their ids.
+    ) -> Added:
+        """Store records, replacing those of the same id; all of them or none. Returns their ids, in this order.
+
+        Records whose text or source is kept out (see `forget`) are not stored; they are the `kept_out` of what is
+        returned, which is a list of ids all the same.
 
         vectors: (n, dim) or (dim,), any length but 0. texts, metadatas, ids: n each; a missing id is generated.
         weights: in copies, > 0; one for all, or n; by default 1 for a new vector and unchanged for a known one. The
@@ -189,9 +197,11 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
         """
         batch = arguments.batch(vectors, texts, metadatas, ids, weights, (reason, actor))
         if not batch.ids:
-            return []
-        changes.add(self._mirror, batch, vectors, (reason, actor))
-        return batch.ids
+            return Added()
+        refused = changes.add(self._mirror, batch, vectors, (reason, actor))
+        if refused:
+            _log.warning("%d of %d records were kept out of %s", len(refused), len(batch.ids), self)
+        return Added(batch.ids, (batch.ids[number] for number in sorted(refused)))
 
     @writes
     def update(
@@ -207,7 +217,8 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
         """New vectors, texts or metadata for live records, one each, in their order; what is not given stays.
 
         Unlike `add` it stores nothing new, revives nothing that was forgotten, and keeps the weights. Another vector is
-        a new point and supersedes the old one.
+        a new point and supersedes the old one. A record whose new text or source is kept out stays as it was; the
+        receipt names it.
         Raises UnknownRecord for an id that is not live, and what `add` raises; nothing is changed then.
         """
         wanted = arguments.checked_ids(ids)
@@ -218,8 +229,8 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
             arguments.check_count(vectors, len(wanted))
         new_texts = arguments.texts(texts, len(wanted), wanted) if texts is not None else None
         new_metadatas = arguments.metadatas(metadatas, len(wanted), wanted) if metadatas is not None else None
-        changed = changes.update(self._mirror, wanted, vectors, new_texts, new_metadatas, (reason, actor))
-        return self._receipt("update", changed)
+        changed, out = changes.update(self._mirror, wanted, vectors, new_texts, new_metadatas, (reason, actor))
+        return self._receipt("update", changed, kept_out=[id for id in wanted if id in out])
 
     @writes
     def reweight(self, ids: Ids, weight: float, *, reason: str | None = None, actor: str | None = None) -> Receipt:
@@ -285,6 +296,14 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError(f"{self} cannot be pickled; open it again with FieldStore(path)")
+
+    def _check_keep_out(self) -> None:
+        """ValueError for a secret that is not the one this store needs; a word of warning where it is missing."""
+        with self._mirror.reading() as database:
+            if self._mirror.keep_out_key is not None:
+                keeping.check_key(self._mirror, self._mirror.keep_out_key)
+            elif database.keep_out.keys() and not self._mirror.folder.read_only:
+                _log.warning("%s keeps out what was erased only if it is opened with its keep_out_key", self)
 
     def _recover(self) -> None:
         """Finish interrupted erases and clear what a crashed add left, unless another process is writing just now."""

@@ -17,6 +17,7 @@ TESTS = [
             "many_queries",
             "text_index",
             "forget_options",
+            "keep_out",
         ),
         *("checkpoint", "certificate", "merkle", "retention", "read_only", "past"),
     )
@@ -26,8 +27,8 @@ MUTANTS = [
     Mutant(
         "the inverse is not appended",
         "fieldstore/changes.py",
-        "            draft.invert(kind, known.element, known.sum)\n        mirror.commit(draft)\n    return _changed",
-        "            pass\n        mirror.commit(draft)\n    return _changed",
+        "            draft.invert(kind, known.element, known.sum)\n        out",
+        "            pass\n        out",
     ),
     Mutant(
         "the inverse is appended but not applied",
@@ -184,6 +185,48 @@ MUTANTS = [
         "fieldstore/forgetting.py",
         "        if dry_run:\n",
         "        if False:\n",
+    ),
+    Mutant(
+        "an add takes what is kept out",
+        "fieldstore/changes.py",
+        "        refused = keeping.refused(mirror, batch.texts, batch.metadatas)\n",
+        "        refused = set[int]()\n",
+    ),
+    Mutant(
+        "an update brings in what is kept out",
+        "fieldstore/changes.py",
+        "        refused = keeping.refused(mirror, texts, metadatas)\n",
+        "        refused = set[int]()\n",
+    ),
+    Mutant(
+        "a source that is kept out is recognised by its texts only",
+        "fieldstore/keeping.py",
+        "            if (mark := fingerprint.of_source(key, source)) is not None:\n",
+        "            if False and (mark := fingerprint.of_source(key, source)) is not None:\n",
+    ),
+    Mutant(
+        "an erase leaves fingerprints under the key of the store",
+        "fieldstore/keeping.py",
+        "    keeping.lift(own)\n    if secret is None:\n",
+        "    if secret is None:\n",
+    ),
+    Mutant(
+        "an erase does not look for fingerprints",
+        "fieldstore/erasure.py",
+        "        if own is not None:\n            telling",
+        "        if False:\n            telling",
+    ),
+    Mutant(
+        "letting in leaves no trace in the ledger",
+        "fieldstore/keeping.py",
+        "            self._draft.let_in(self._mirror.folder.database.leaf(seq).element, seq)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "verify does not look at what is kept out",
+        "fieldstore/audit.py",
+        "    yield from _kept_out(database, fold)\n",
+        "",
     ),
     Mutant(
         "values kept for filters do not follow the ledger",

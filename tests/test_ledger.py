@@ -38,7 +38,7 @@ def test_the_leaf_is_frozen_114_bytes_in_the_documented_order():
     assert Leaf.decode(bytes.fromhex(WRITTEN_OUT)) == EXAMPLE
     assert [(kind.name, kind.value) for kind in Kind] == [
         ("ADD", 1), ("FORGET", 2), ("RESTORE", 3), ("SUPERSEDE", 4), ("UPDATE", 5), ("REWEIGHT", 6), ("ERASE", 7),
-        ("CALIBRATE", 8), ("REPEL", 9), ("UNREPEL", 10),
+        ("CALIBRATE", 8), ("REPEL", 9), ("UNREPEL", 10), ("KEEP_OUT", 11), ("LET_IN", 12),
     ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ WRITING = {
     "erase_again": ([],),
     "repel": ("r1", 0.9),
     "unrepel": ("r25",),
+    "let_in": (["0" * 32],),
     "finish_erase": (),
 }
 
@@ -103,6 +104,7 @@ def test_no_public_verb_that_writes_is_missing_from_the_list():
             "verify",
             "stats",
             "repellers",
+            "kept_out",
             "forgotten",
         ),
         *("checkpoint", "certificates", "erasures", "as_of", "close"),

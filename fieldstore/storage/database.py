@@ -8,6 +8,7 @@
 #   erasing       points whose erase has begun and is not certified yet
 #   certificates  of the erases so far; content-free
 #   filter_…      of declared keys; see filter_values.py
+#   kept_out      fingerprints of what is kept out; see keep_out.py
 #   text_index    of the live records' texts; see text_index.py
 #   repellers     places that records are hidden around; see repellers.py
 #
@@ -35,6 +36,8 @@ from fieldstore.storage.files import Files
 from fieldstore.storage.filter_values import SCHEMA as FILTER_SCHEMA
 from fieldstore.storage.filter_values import FilterValues
 from fieldstore.storage.foreign import APPLICATION, FORMAT
+from fieldstore.storage.keep_out import SCHEMA as KEEP_OUT_SCHEMA
+from fieldstore.storage.keep_out import KeepOut
 from fieldstore.storage.repellers import FACT as REPELLED
 from fieldstore.storage.repellers import SCHEMA as REPELLER_SCHEMA
 from fieldstore.storage.repellers import PlacedRepellers
@@ -129,6 +132,7 @@ class Database:
             self._connection.set_busy_timeout(int(min(timeout * 1000, 2**31 - 1)))
             self._configure()
             self.filter_values = FilterValues(self._rows)
+            self.keep_out = KeepOut(self._rows)
             self.text_index = TextIndex(Asking(self._rows, self._one_by_one, self._tokenizer))
             self.repellers = PlacedRepellers(self._rows)
         except BaseException:
@@ -167,7 +171,8 @@ class Database:
         self.begin_reading()  # all of it as of one moment: another process may be writing
         try:
             found = self._rows("SELECT type, name, tbl_name, sql FROM sqlite_schema")
-            check_schema(self._path, found, _SCHEMA + FILTER_SCHEMA + TEXT_SCHEMA + REPELLER_SCHEMA)
+            ours = _SCHEMA + FILTER_SCHEMA + TEXT_SCHEMA + KEEP_OUT_SCHEMA + REPELLER_SCHEMA
+            check_schema(self._path, found, ours)
             room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
             check_size(self._path, self.facts(), self.points(), room)
         finally:
@@ -271,9 +276,13 @@ class Database:
         """Delete the points' records, and the words of every note about them but their erase's own."""
         for point in points:
             chain = [leaf.seq for leaf in self.chain(point) if leaf.kind is not Kind.ERASE]
-            self._connection.executemany("DELETE FROM notes WHERE seq = ?", ((seq,) for seq in chain))
+            self.delete_notes(chain)
             self._connection.execute("DELETE FROM records WHERE point = ?", (point,))
         self.repellers.destroy(points)
+
+    def delete_notes(self, seqs: Iterable[int]) -> None:
+        """Delete the words of these entries."""
+        self._connection.executemany("DELETE FROM notes WHERE seq = ?", ((seq,) for seq in seqs))
 
     def end_erase(self, points: Sequence[int], certificate: str) -> None:
         """The erase is certified: drop the intents, keep the certificate."""
@@ -497,6 +506,7 @@ class Database:
             "SELECT body FROM certificates UNION ALL SELECT value FROM facts UNION ALL SELECT sql FROM sqlite_schema"
         ):
             yield "own", 0, _bytes(value)
+        yield from (("own", 0, part) for row in self.keep_out.all() for part in (row.print, row.salt))
         yield from (("own", 0, word.encode()) for word in self.text_index.held())
 
     def erasing(self) -> list[tuple[int, int]]:
