@@ -1,5 +1,6 @@
-"""The nine most common flows of LlamaIndex, each with a forget in the middle."""
+"""The most common flows of LlamaIndex, each with a forget in the middle."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,21 @@ import pytest
 from llama_index.core import Document, StorageContext, VectorStoreIndex, load_index_from_storage
 from llama_index.core.chat_engine.types import ChatMode
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
-from llama_index.core.llms import MockLLM
-from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.llms import ChatMessage, CompletionResponse, MockLLM
+from llama_index.core.memory import ChatMemoryBuffer, Memory, VectorMemory, VectorMemoryBlock
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.postprocessor import SimilarityPostprocessor
+from llama_index.core.retrievers import VectorIndexAutoRetriever
 from llama_index.core.storage.docstore import SimpleDocumentStore
-from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters, VectorStoreQueryMode
+from llama_index.core.vector_stores.types import (
+    MetadataFilter,
+    MetadataFilters,
+    MetadataInfo,
+    VectorStoreInfo,
+    VectorStoreQueryMode,
+)
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from integrations.llama_index.tests.samples import WordEmbedding, ids_of
 from llama_index.vector_stores.fieldstore import FieldVectorStore
@@ -188,6 +198,108 @@ async def test_an_ingestion_pipeline(empty: FieldVectorStore, strategy: Docstore
     assert empty.client.count() == 3
     pipeline.run(documents=newer[:2])
     assert empty.client.count() == (2 if strategy is DocstoreStrategy.UPSERTS_AND_DELETE else 3)
+
+
+async def test_an_ingestion_pipeline_that_only_leaves_out_duplicates(empty: FieldVectorStore) -> None:
+    pipeline = IngestionPipeline(
+        transformations=[SentenceSplitter(), WordEmbedding()],
+        docstore=SimpleDocumentStore(),
+        vector_store=empty,
+        docstore_strategy=DocstoreStrategy.DUPLICATES_ONLY,
+    )
+    pipeline.run(documents=documents())
+    pipeline.run(documents=[Document(id_="key again", text=TEXTS["key"], metadata={"name": "key"})])
+    assert sources(empty) == ["cat", "key", "rent"]
+    retriever = VectorStoreIndex.from_vector_store(empty).as_retriever(similarity_top_k=3)
+    empty.forget("key", reason="asked to")
+    await pipeline.arun(documents=documents())
+    assert sorted(names(retriever.retrieve(QUESTION))) == ["cat", "rent"], "a duplicate does not bring it back"
+    empty.restore("key")
+    assert names(retriever.retrieve(QUESTION))[0] == "key"
+
+
+# -- memories, and an automatic retriever
+
+
+def said(messages: list[ChatMessage]) -> list[str]:
+    return [str(message.content) for message in messages]
+
+
+def test_a_vector_memory(empty: FieldVectorStore) -> None:
+    memory = VectorMemory.from_defaults(empty, retriever_kwargs={"similarity_top_k": 1})
+    for question, answer in (("Where is the spare key?", "Under the pot."), ("Who is the cat?", "Tom is the cat.")):
+        memory.put(ChatMessage(role="user", content=question))
+        memory.put(ChatMessage(role="assistant", content=answer))
+    assert empty.client.count() == 2, "a batch is written anew with each message, under one id"
+    assert said(memory.get("the spare key")) == ["Where is the spare key?", "Under the pot."]
+    [key] = [one.node_id for one in empty.get_nodes() if "key" in one.get_content()]
+    empty.forget(node_ids=[key], reason="asked to")
+    assert said(memory.get("the spare key")) == ["Who is the cat?", "Tom is the cat."]
+    memory.put(ChatMessage(role="user", content="And the rent?"))
+    assert "Where is the spare key?" not in said(memory.get("the spare key"))
+    empty.restore(node_ids=[key])
+    assert said(memory.get("the spare key"))[0] == "Where is the spare key?"
+    memory.reset()
+    assert (memory.get("the spare key"), empty.get_nodes()) == ([], [])
+    memory.set([ChatMessage(role="user", content="A new start with the key.")])
+    assert said(memory.get("the spare key")) == ["A new start with the key."]
+
+
+FRUIT = ["apples", "pears", "plums", "cherries", "grapes", "figs", "dates", "limes"]
+
+
+async def test_a_vector_memory_block(empty: FieldVectorStore, tmp_path: Path) -> None:
+    def memory_of(session: str) -> Memory:
+        block = VectorMemoryBlock(vector_store=empty, similarity_top_k=20)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / session}.db", poolclass=NullPool)
+        return Memory.from_defaults(
+            session_id=session, token_limit=40, token_flush_size=10, memory_blocks=[block], async_engine=engine
+        )
+
+    ann, bob = memory_of("ann"), memory_of("bob")
+    for memory, words in ((ann, "The spare key is under the blue pot."), (bob, "The spare key is with Zoe.")):
+        for text in (words, *(f"Some talk about nothing, part {n}." for n in range(8))):
+            await memory.aput(ChatMessage(role="user", content=text))
+
+    async def recalled(memory: Memory) -> str:
+        await memory.aput(ChatMessage(role="user", content=QUESTION))
+        return "".join(str(message.content) for message in await memory.aget())
+
+    assert "blue pot" in await recalled(ann)
+    assert "Zoe" not in await recalled(ann), "sessions are kept apart"
+    keys = [one.node_id for one in empty.get_nodes() if "blue pot" in one.get_content()]
+    assert keys
+    await empty.aforget(node_ids=keys, reason="asked to")
+    assert "blue pot" not in await recalled(ann)
+    assert "Zoe" in await recalled(bob)
+    await empty.arestore(node_ids=keys)
+    assert "blue pot" in await recalled(ann)
+
+
+class Scripted(MockLLM):
+    """A model that answers with what it was told to."""
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        filters = [{"key": "name", "value": ["key", "cat"], "operator": "in"}]
+        return CompletionResponse(text=json.dumps({"query": QUESTION, "filters": filters, "top_k": 2}))
+
+
+async def test_an_auto_retriever(empty: FieldVectorStore) -> None:
+    about = VectorStoreInfo(
+        content_info="household notes", metadata_info=[MetadataInfo(name="name", type="str", description="its name")]
+    )
+    index = indexed(empty, documents())
+    retriever = VectorIndexAutoRetriever(index, about, llm=Scripted(), similarity_top_k=3)
+    assert names(retriever.retrieve("anything")) == ["key", "cat"]
+    empty.forget("key", reason="asked to")
+    assert names(retriever.retrieve("anything")) == ["cat"]
+    empty.restore("key")
+    assert names(retriever.retrieve("anything")) == ["key", "cat"]
+    again = VectorIndexAutoRetriever(
+        index, about, llm=Scripted(), similarity_top_k=3, vector_store_kwargs={"mode": "field"}
+    )
+    empty.erase("cat")
+    assert names(again.retrieve("anything")) == ["key"]
 
 
 def test_an_index_built_closed_and_reopened(tmp_path: Path) -> None:

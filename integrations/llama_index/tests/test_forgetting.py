@@ -27,6 +27,8 @@ WAYS_TO_FIND: dict[str, Callable[[FieldVectorStore], list[str]]] = {
     "default": lambda store: store.query(ask()).ids or [],
     "mmr": lambda store: store.query(ask(), mode="mmr").ids or [],
     "field": lambda store: store.query(ask(), mode="field", reach=0.9999).ids or [],
+    "text_search": lambda store: store.query(ask("fox fish door", mode="text_search")).ids or [],
+    "hybrid": lambda store: store.query(ask("fox fish door", mode="hybrid")).ids or [],
     "node_ids": lambda store: store.query(ask(node_ids=["1", "2", "3"])).ids or [],
     "doc_ids": lambda store: store.query(ask(doc_ids=["animals", "house"])).ids or [],
     "get_nodes": lambda store: ids_of(store.get_nodes()),
@@ -49,8 +51,9 @@ WAYS_TO_FIND: dict[str, Callable[[FieldVectorStore], list[str]]] = {
     ids=["delete", "nodes", "filters", "forget", "delete erase", "erase", "on_delete"],
 )
 def test_what_was_taken_out_is_found_in_no_way(
-    empty: FieldVectorStore, way: str, take_out: Callable[[FieldVectorStore], Any]
+    opener: Callable[..., FieldVectorStore], way: str, take_out: Callable[[FieldVectorStore], Any]
 ) -> None:
+    empty = opener(text_index=True)
     empty.add([node("1", FOX, "animals", kind="animal"), node("2", FISH, "animals", kind="animal")])
     empty.add([node("3", DOOR, "house")])
     assert sorted(WAYS_TO_FIND[way](empty)) == ["1", "2", "3"]
@@ -118,6 +121,16 @@ def test_a_receipt_knows_who_still_carries_the_content(empty: FieldVectorStore) 
     [residual] = empty.forget("a", reason="asked to").residuals()
     assert residual.flagged
     assert residual.carriers[0].id == "2"
+
+
+def test_forgetting_may_take_near_copies_along_and_tells_before(empty: FieldVectorStore) -> None:
+    empty.add([node("1", FOX, "a"), node("2", FOX + " fast", "b"), node("3", DOOR, "c")])
+    told = empty.forget("a", near=0.8, dry_run=True)
+    assert (told.ids, told.dry_run, len(empty.get_nodes())) == (("1", "2"), True, 3)
+    gone = empty.forget("a", near=0.8, reason="asked to")
+    assert (gone.ids, [one.id for one in gone.near]) == (("1", "2"), ["2"])
+    assert ids_of(empty.get_nodes()) == ["3"]
+    assert empty.restore(node_ids=list(gone.ids)).ids == ("1", "2")
 
 
 # -- restoring a document that was updated

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.schema import (
     Document,
     ImageNode,
@@ -196,6 +197,36 @@ def test_a_weight_counts_as_so_many_copies(empty: FieldVectorStore) -> None:
     assert [(entry.reason, entry.actor) for entry in empty.client.history("2")] == [("twice checked", "ann")]
 
 
+def test_a_metadata_key_may_say_what_a_node_weighs(opener: Any) -> None:
+    store = opener(weight_key="trust")
+    store.add([node("1", FOX, trust=3), node("2", FOX, trust=0.5), node("3", DOOR)])
+    assert [record.weight for record in store.client.get()] == [3.0, 0.5, 1.0]
+    assert store.query(ask(k=2)).ids == ["1", "2"]
+    assert store.get_nodes(["1"])[0].metadata == {"trust": 3}
+    store.add([node("1", FOX, trust=0.25)])
+    assert store.query(ask(k=2)).ids == ["2", "1"]
+    store.add([node("2", FOX, trust=0.5)], weight=2.0)
+    assert [record.weight for record in store.client.get(["1", "2"])] == [0.25, 2.0], "the argument beats the key"
+    assert (
+        VectorStoreIndex([], storage_context=StorageContext.from_defaults(vector_store=store)).insert_nodes(
+            [TextNode(id_="4", text=FISH, metadata={"trust": 7})]
+        )
+        is None
+    )
+    assert store.client.get(["4"])[0].weight == 7.0
+    store.delete_nodes(["4"])
+    store.restore(node_ids=["4"])
+    assert store.client.get(["4"])[0].weight == 7.0
+
+
+@pytest.mark.parametrize("weight", [0, -1, True, "heavy", None, float("inf"), [1]])
+def test_a_weight_that_is_none_is_refused_with_the_whole_batch(opener: Any, weight: Any) -> None:
+    store = opener(weight_key="trust")
+    with pytest.raises(ValueError, match=r"'2'.*'trust'"):
+        store.add([node("1", trust=2.0), node("2", trust=weight)])
+    assert store.client.count() == 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -246,8 +277,8 @@ def test_contradicting_arguments_open_no_store(tmp_path: Any, empty: FieldVector
         FieldVectorStore(tmp_path / "new", store=empty.client)
     with pytest.raises(ValueError, match="on_delete"):
         FieldVectorStore(tmp_path / "new", on_delete="shred")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="hybrid"):
-        FieldVectorStore(tmp_path / "new", mode="hybrid")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="sparse"):
+        FieldVectorStore(tmp_path / "new", mode="sparse")  # type: ignore[arg-type]
     assert not (tmp_path / "new").exists()
 
 

@@ -27,14 +27,16 @@ def filled(path: Path | None, **options: str) -> FieldVectorStore:
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
 def test_a_persisted_store_opens_with_the_same_answers(tmp_path: Path, kind: str) -> None:
-    with filled(tmp_path / "notes" if kind == "disk" else None, on_delete="erase", mode="field") as store:
+    with filled(
+        tmp_path / "notes" if kind == "disk" else None, on_delete="erase", mode="field", weight_key="w"
+    ) as store:
         before = store.query(ask())
         StorageContext.from_defaults(vector_store=store).persist(str(tmp_path / "kept"))
         assert store.query(ask()) == before
         assert store.client.verify() == []
     assert (tmp_path / "kept" / NAME).stat().st_size < 1000
     with FieldVectorStore.from_persist_dir(tmp_path / "kept") as again:
-        assert (again.on_delete, again.mode) == ("erase", "field")
+        assert (again.on_delete, again.mode, again.weight_key) == ("erase", "field", "w")
         assert again.query(ask()) == before
         assert [record.weight for record in again.client.get()] == [1.0, 1.0, 2.5]
         assert again.client.verify() == []
@@ -83,6 +85,16 @@ def test_a_folder_may_move_with_the_pointer_in_it(tmp_path: Path) -> None:
     (tmp_path / "here").rename(tmp_path / "there")
     with FieldVectorStore.from_persist_dir(tmp_path / "there") as again:
         assert len(again.get_nodes()) == 3
+
+
+def test_a_pointer_of_before_weight_keys_is_still_read(tmp_path: Path) -> None:
+    with filled(tmp_path / "notes") as store:
+        store.persist(tmp_path / NAME)
+    first, facts = (tmp_path / NAME).read_text().splitlines()
+    older = {name: value for name, value in json.loads(facts).items() if name != "weight_key"}
+    (tmp_path / NAME).write_text(f"{first}\n{json.dumps(older)}\n")
+    with FieldVectorStore.from_persist_dir(tmp_path) as again:
+        assert (len(again.get_nodes()), again.weight_key) == (3, None)
 
 
 def test_namespaces_keep_apart(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Queries: modes, restrictions, order, results."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,34 @@ def test_the_field_names_near_copies_once_and_who_they_are(copies: FieldVectorSt
     assert sum(found.shares) == pytest.approx(1.0, abs=1e-6)
 
 
+def test_phi_and_the_shares_say_what_each_answer_adds_to_the_field(copies: FieldVectorStore) -> None:
+    kappa = copies.client.kappa
+    for mode in ("default", "mmr", "field"):
+        found = copies.query(ask(k=3), mode=mode)
+        for similarity, share, members in zip(found.similarities or [], found.shares, found.members, strict=True):
+            cosines = [similarity, *(member.score for member in members)]
+            assert found.phi * share == pytest.approx(sum(math.exp(kappa * (c - 1)) for c in cosines), rel=1e-6)
+    whole = copies.query(ask(k=5), mode="field").phi
+    assert whole == pytest.approx(copies.client.field.evaluate([embed(FOX)])[0], rel=1e-6), "all five are candidates"
+    copies.forget("d0")
+    assert copies.query(ask(k=5), mode="field").phi < whole
+
+
+def test_what_stands_behind_an_answer_is_not_in_its_metadata(copies: FieldVectorStore) -> None:
+    found = copies.query(ask(), mode="field")
+    assert [one.metadata.keys() for one in found.nodes or []] == [{"n"}] * 3
+
+
+def test_a_short_list_of_the_field_is_filled_up_when_asked_for(copies: FieldVectorStore) -> None:
+    assert copies.query(ask(k=4), mode="field").ids == ["0", "3", "4"]
+    [nearest] = sorted({"1", "2"} & set(copies.query(ask(k=2)).ids or [])) or ["1"]
+    assert copies.query(ask(k=4), mode="field", fill=True).ids == ["0", "3", "4", nearest]
+    assert sorted(copies.query(ask(k=9), mode="field", fill=True).ids or []) == ["0", "1", "2", "3", "4"]
+    assert copies.query(ask(k=2), mode="field", fill=True).ids == ["0", "3"]
+    assert copies.query(ask(k=9), mode="field", fill=True, per="ref_doc_id").ids == ["0", "3"], "each source once"
+    assert len(copies.query(ask(k=9), mode="field", fill=True, per="n").ids or []) == 5
+
+
 def test_the_field_answers_once_per_metadata_key_or_source(copies: FieldVectorStore) -> None:
     assert copies.query(ask(k=5), mode="field", per="ref_doc_id").ids == ["0", "3"]
     assert len(copies.query(ask(k=5), mode="field", per="n", reach=0.9999).ids or []) == 5
@@ -147,7 +176,10 @@ def test_an_mmr_threshold_of_zero_is_a_value_and_the_argument_beats_the_query(co
     assert copies.query(ask(mmr_threshold=0.0, **mmr), mmr_threshold=1.0).ids == nearest
 
 
-@pytest.mark.parametrize("mode", [mode for mode in VectorStoreQueryMode if mode.value not in ("default", "mmr")])
+OURS = ("default", "mmr", "text_search", "hybrid")
+
+
+@pytest.mark.parametrize("mode", [mode for mode in VectorStoreQueryMode if mode.value not in OURS])
 def test_a_mode_that_is_not_ours_is_refused_by_name(three: FieldVectorStore, mode: VectorStoreQueryMode) -> None:
     with pytest.raises(ValueError, match=mode.value):
         three.query(ask(mode=mode))
@@ -155,7 +187,14 @@ def test_a_mode_that_is_not_ours_is_refused_by_name(three: FieldVectorStore, mod
 
 @pytest.mark.parametrize(
     "fields",
-    [{"alpha": 0.5}, {"sparse_top_k": 2}, {"hybrid_top_k": 2}, {"output_fields": ["a"]}, {"embedding_field": "e"}],
+    [
+        {"alpha": 0.5},
+        {"mmr_threshold": 0.5},
+        {"sparse_top_k": 2},
+        {"hybrid_top_k": 2},
+        {"output_fields": ["a"]},
+        {"embedding_field": "e"},
+    ],
 )
 def test_a_field_of_the_query_that_is_not_honoured_is_refused_by_name(
     three: FieldVectorStore, fields: dict[str, Any]
@@ -165,7 +204,8 @@ def test_a_field_of_the_query_that_is_not_honoured_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("mode", "arguments"), [("default", {"mmr_threshold": 0.1}), ("default", {"per": "n"}), ("mmr", {"reach": 0.9})]
+    ("mode", "arguments"),
+    [("default", {"mmr_threshold": 0.1}), ("default", {"per": "n"}), ("mmr", {"reach": 0.9}), ("field", {"alpha": 1})],
 )
 def test_an_option_of_another_mode_is_refused_by_name(
     three: FieldVectorStore, mode: str, arguments: dict[str, Any]

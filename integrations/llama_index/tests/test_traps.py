@@ -90,10 +90,13 @@ def test_6_a_document_lost_to_a_failed_upsert_comes_back(empty: FieldVectorStore
     with pytest.raises(RuntimeError):
         pipeline.run(documents=[Document(id_="d", text=FISH)])
     step.fails = False
-    pipeline.run(documents=[Document(id_="d", text=FOX)])
-    assert empty.get_nodes() == [], "the docstore takes it for unchanged"
+    pipeline.run(documents=[Document(id_="d", text=FOX), Document(id_="later", text=DOOR)])
+    assert ids_of(empty.get_nodes()) == ["later"], "the docstore takes the lost one for unchanged"
+    index_over(empty).insert(Document(id_="last", text="a later word"))
     empty.undo("d")
-    assert [one.get_content() for one in empty.get_nodes()] == [FOX]
+    assert sorted(one.get_content() for one in empty.get_nodes()) == sorted([FOX, DOOR, "a later word"])
+    pipeline.run(documents=[Document(id_="d", text=FISH)])
+    assert sorted(one.get_content() for one in empty.get_nodes()) == sorted([FISH, DOOR, "a later word"])
 
 
 def test_7_a_document_that_was_never_split_can_be_deleted(empty: FieldVectorStore) -> None:
@@ -153,8 +156,14 @@ def test_12_a_reopened_index_knows_its_documents_through_the_store(three: FieldV
     with pytest.raises(NotImplementedError):
         _ = index.ref_doc_info
     assert {one.ref_doc_id for one in three.get_nodes()} == {"animals", "house"}
-    index.update_ref_doc(Document(id_="animals", text="the red cow eats"))  # update, not refresh: no duplicate
+    assert three.ref_doc_info().keys() == {"animals", "house"}
+    index.update_ref_doc(Document(id_="animals", text="the red cow eats"))
     assert [one.get_content() for one in three.get_nodes() if one.ref_doc_id == "animals"] == ["the red cow eats"]
+    context = StorageContext.from_defaults(vector_store=three, docstore=three.rebuild_docstore())
+    again = VectorStoreIndex([], storage_context=context)
+    assert again.refresh_ref_docs([Document(id_="animals", text="the red cow eats")]) == [False]
+    assert again.refresh_ref_docs([Document(id_="animals", text="the red cow sleeps")]) == [True]
+    assert [one.get_content() for one in three.get_nodes() if one.ref_doc_id == "animals"] == ["the red cow sleeps"]
 
 
 def test_13_no_documents_are_no_documents(three: FieldVectorStore) -> None:

@@ -1,47 +1,31 @@
-# LlamaIndex's vector store over one FieldStore: translate, delegate, return.
+# LlamaIndex's vector store over one FieldStore: translate, delegate, return. What only looks is in `finding`.
 #
-# In:   nodes with their embeddings, queries, filters, ids of source documents.
-# Out:  nodes, receipts, certificates.
-# Rule: no storage, no retries, no search logic; what cannot be honoured is refused by name.
-# Rule: a sync method is the one true body; its async twin runs it in a thread, with every argument.
+# In:   nodes with their embeddings, filters, ids of source documents.
+# Out:  receipts, certificates, what the ledger says.
+# Rule: no storage, no retries; what cannot be honoured is refused by name.
 """`FieldVectorStore`."""
 
-import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, Literal, Self
 
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 from llama_index.core.bridge.pydantic import PrivateAttr
-from llama_index.core.indices.query.embedding_utils import get_top_k_mmr_embeddings
-from llama_index.core.schema import BaseNode, NodeWithScore
-from llama_index.core.vector_stores.types import (
-    DEFAULT_PERSIST_DIR,
-    DEFAULT_PERSIST_FNAME,
-    BasePydanticVectorStore,
-    MetadataFilters,
-    VectorStoreQuery,
-)
+from llama_index.core.schema import BaseNode
+from llama_index.core.storage.docstore import SimpleDocumentStore
+from llama_index.core.vector_stores.types import DEFAULT_PERSIST_DIR, DEFAULT_PERSIST_FNAME, MetadataFilters
 
-from fieldstore import Certificate, Entry, FieldStore, Hit, Receipt, UnknownRecord
+from fieldstore import Certificate, Entry, FieldStore, Receipt, Residual, UnknownRecord
 from llama_index.vector_stores.fieldstore import persisting, sources
 from llama_index.vector_stores.fieldstore.filters import EVERYTHING, FILTER_KEYS, Where, both, to_where
-from llama_index.vector_stores.fieldstore.nodes import ID, columns, to_node
-from llama_index.vector_stores.fieldstore.queries import FieldQueryResult, Mode, checked_mode, question
+from llama_index.vector_stores.fieldstore.finding import Finding, in_thread
+from llama_index.vector_stores.fieldstore.nodes import ID, SOURCE, columns, weights_of
+from llama_index.vector_stores.fieldstore.past import PastVectorStore
+from llama_index.vector_stores.fieldstore.queries import Mode, checked_mode
 
 _DEFAULT_PERSIST_PATH = os.path.join(DEFAULT_PERSIST_DIR, DEFAULT_PERSIST_FNAME)
-
-
-def _in_thread(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """The async twin of a method; a precise type would not fit the methods of the base class that it overrides."""
-
-    @wraps(method)
-    async def twin(self: "FieldVectorStore", /, *args: Any, **kwargs: Any) -> Any:
-        return await asyncio.to_thread(getattr(self, method.__name__), *args, **kwargs)
-
-    return twin
 
 
 def _refuse(unknown: Mapping[str, Any]) -> None:
@@ -50,23 +34,23 @@ def _refuse(unknown: Mapping[str, Any]) -> None:
         raise TypeError(f"FieldVectorStore has no argument {', '.join(sorted(unknown))} here; nothing was done")
 
 
-class FieldVectorStore(BasePydanticVectorStore):
+class FieldVectorStore(Finding):
     """Nodes found by meaning, forgotten on request, with proof of both.
 
     path: directory of the store, created or opened; None keeps it in memory. The first nodes decide the dimension.
     store: a FieldStore opened elsewhere (with its own kappa, signing key, ...), instead of `path`. It stays yours to
     close. on_delete: what LlamaIndex's `delete`, `delete_nodes` and `clear` mean: "forget" (out of every answer;
     `restore` undoes it), or "erase" (destroyed for good). mode: how queries in LlamaIndex's mode "default" are
-    answered: "default" by cosine, "mmr", or "field", where near-copies answer once.
+    answered: "default" by cosine, "mmr", "field", where near-copies answer once, "text_search" or "hybrid". weight_key:
+    the metadata key under which nodes say what they weigh, in copies; one that says nothing weighs 1. text_index: keep
+    an index of the words, for "text_search" and "hybrid"; it is built once, also for a store that is there, and kept.
 
     Raises ValueError when both `path` and `store` are given, or for an unknown on_delete or mode.
     """
 
-    stores_text: bool = True
-    flat_metadata: bool = False
     path: str | None = None
     on_delete: Literal["forget", "erase"] = "forget"
-    mode: Mode = "default"
+    weight_key: str | None = None
 
     _store: FieldStore = PrivateAttr()
     _opened_here: bool = PrivateAttr()
@@ -78,18 +62,23 @@ class FieldVectorStore(BasePydanticVectorStore):
         store: FieldStore | None = None,
         on_delete: Literal["forget", "erase"] = "forget",
         mode: Mode = "default",
+        weight_key: str | None = None,
+        text_index: bool = False,
     ) -> None:
         if path is not None and store is not None:
             raise ValueError("give path or store, not both; no store was opened")
+        if store is not None and text_index and not store.text_index:
+            raise ValueError(f"{store} has no text index; open it with FieldStore(path, text_index=True)")
         if on_delete not in ("forget", "erase"):
             raise ValueError(f"on_delete is {on_delete!r}; it is 'forget' or 'erase'. No store was opened")
         checked_mode(mode)
-        opened = FieldStore(path, filter_keys=FILTER_KEYS) if store is None else store
+        opened = FieldStore(path, filter_keys=FILTER_KEYS, text_index=text_index) if store is None else store
         super().__init__(
             stores_text=True,
             path=None if opened.path is None else str(opened.path),  # type: ignore[call-arg]
             on_delete=on_delete,
             mode=mode,
+            weight_key=weight_key,
         )
         self._store = opened
         self._opened_here = store is None
@@ -104,10 +93,6 @@ class FieldVectorStore(BasePydanticVectorStore):
         """The store itself: search, residuals, certificates, verify."""
         return self._store
 
-    def __bool__(self) -> bool:
-        """True, empty or not: LlamaIndex asks `if vector_store:` and would put another store in its place."""
-        return True
-
     # ---- opening and closing
 
     def close(self) -> None:
@@ -120,15 +105,6 @@ class FieldVectorStore(BasePydanticVectorStore):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"FieldVectorStore over {self._store} cannot be pickled; open it again by its path")
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        self.__reduce__()
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> NoReturn:
-        raise TypeError(f"FieldVectorStore over {self._store} cannot be copied; use it from as many places as you like")
 
     # ---- writing
 
@@ -143,18 +119,20 @@ class FieldVectorStore(BasePydanticVectorStore):
     ) -> list[str]:
         """Store nodes with their embeddings, in one transaction; returns their ids, in order.
 
-        An id stored before is replaced, or revived if it was forgotten. weight: in copies, of each of these nodes.
+        An id stored before is replaced, or revived if it was forgotten. weight: in copies, of each of these nodes,
+        whatever their metadata says under `weight_key`.
 
         Raises:
-            ValueError: a node has no embedding or one of another dimension, metadata is no JSON or is named "_node", or
-                an id comes twice; nothing was added.
+            ValueError: a node has no embedding or one of another dimension, metadata is no JSON or is named "_node", a
+                weight is none, or an id comes twice; nothing was added.
             TypeError: any other argument.
         """
         _refuse(kwargs)
-        batch = columns(nodes)
-        if not batch["ids"]:
+        nodes = list(nodes)  # once: a generator is empty the second time
+        if not nodes:
             return []
-        return self._store.add(**batch, weights=weight, reason=reason, actor=actor)
+        weights = weight if weight is not None or self.weight_key is None else weights_of(nodes, self.weight_key)
+        return self._store.add(**columns(nodes), weights=weights, reason=reason, actor=actor)
 
     # ---- forgetting
 
@@ -221,15 +199,18 @@ class FieldVectorStore(BasePydanticVectorStore):
         *,
         node_ids: list[str] | None = None,
         filters: MetadataFilters | None = None,
+        near: float | str | None = None,
+        dry_run: bool = False,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Receipt:
         """Take nodes out of every answer until `restore`; their content is kept.
 
-        A source document's, or those of node_ids and filters. See `FieldStore.forget`.
+        A source document's, or those of node_ids and filters; near: and every live node of at least this cosine to one
+        of them, or "copies" or "windows". dry_run: change nothing, and tell what would go. See `FieldStore.forget`.
         """
         ids, where = _selection(ref_doc_id, node_ids, filters)
-        return self._store.forget(ids, where=where, reason=reason, actor=actor)
+        return self._store.forget(ids, where=where, near=near, dry_run=dry_run, reason=reason, actor=actor)
 
     def restore(
         self,
@@ -273,70 +254,55 @@ class FieldVectorStore(BasePydanticVectorStore):
         """What was ever done to the nodes of a source document, when, by whom and why, oldest first."""
         return sources.history(self._store, ref_doc_id)
 
-    # ---- finding
+    def residual(
+        self, ref_doc_id: str | None = None, *, node_ids: list[str] | None = None, carriers: int = 10
+    ) -> list[Residual]:
+        """How much of each node's content other live nodes still carry, before or after forgetting it.
 
-    def query(self, query: VectorStoreQuery, **kwargs: Any) -> FieldQueryResult:
-        """The nodes that answer, best first, with their cosines; filtered before they are ranked.
-
-        Arguments (a retriever's `vector_store_kwargs`): mode, "default", "mmr" or "field"; ignore_node_ids, for a
-        retriever that sends node_ids of its own accord (an index that holds an IndexNode does). Mode "mmr":
-        mmr_threshold, 1 = nearness alone, 0 = unlikeness alone; mmr_prefetch_k, how many of the nearest are looked at.
-        The order is that of choice. Mode "field": per, a metadata key (or "ref_doc_id") of which each value answers
-        once; reach, the cosine from which nodes are near-copies. Results may be fewer than asked for.
-
-        `node_ids=[]` is no restriction, `doc_ids=[]` lets nothing pass.
+        Of a source document as it was last written, looking at the nodes of other documents only; or of node_ids,
+        looking at all. carriers: how many to name, at most. See `FieldStore.residual`.
 
         Raises:
-            ValueError: the mode or a field of the query cannot be honoured, or there is no embedding.
-            TypeError: any other argument.
+            UnknownRecord: there is no such document or node, live or forgotten.
         """
-        asked = question(query, self.mode, kwargs)
-        if asked.mode == "field":
-            return _result(
-                self._store.search(asked.vector, asked.k, where=asked.where, by="attractors", **asked.options)
-            )
-        if asked.mode == "default":
-            return _result(self._store.search(asked.vector, asked.k, where=asked.where))
-        return self._most_diverse(asked.vector, asked.k, asked.where, **asked.options)
+        if (ref_doc_id is None) == (node_ids is None):
+            raise ValueError("residual takes ref_doc_id or node_ids, one of them; nothing was measured")
+        if ref_doc_id is None:
+            return self._store.residual(node_ids or [], carriers=carriers)
+        ids = sources.of_the_last_version(self._store, ref_doc_id)
+        return self._store.residual(ids, carriers=carriers, where={SOURCE: {"$ne": ref_doc_id}})
 
-    def _most_diverse(
-        self,
-        vector: list[float],
-        k: int,
-        where: Where | None,
-        mmr_threshold: float = 0.5,
-        mmr_prefetch_k: int | None = None,
-    ) -> FieldQueryResult:
-        if not 0 <= mmr_threshold <= 1:
-            raise ValueError(f"mmr_threshold is {mmr_threshold}; it goes from 0 (most diverse) to 1 (nearest alone)")
-        nearest = max(20, 4 * k) if mmr_prefetch_k is None else max(k, mmr_prefetch_k)
-        hits = {hit.id: hit for hit in self._store.search(vector, nearest, where=where)}
-        # What was forgotten since the search has no record any more, and is not shown.
-        vectors = {record.id: record.vector for record in self._store.get(list(hits), vectors=True)}
-        _, order = get_top_k_mmr_embeddings(
-            vector,
-            list(vectors.values()),  # type: ignore[arg-type]
-            similarity_top_k=k,
-            embedding_ids=list(vectors),
-            mmr_threshold=mmr_threshold,
-        )
-        return _result([hits[id] for id in order])
+    def as_of(self, at: int | datetime, *, forgotten: bool = False) -> PastVectorStore:
+        """The store as it was after that ledger entry, or at that time, to be read; an index over it answers from then.
 
-    def get_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None) -> list[BaseNode]:
-        """Live nodes with their unit vectors: of node_ids, in that order; that match; of both; or all. `[]` is none."""
-        return [to_node(record) for record in self._store.get(node_ids, where=to_where(filters), vectors=True)]
+        Without what is forgotten by now, unless forgotten=True asks for it. See `FieldStore.as_of`.
+        """
+        return PastVectorStore(self._store.as_of(at, forgotten=forgotten), mode=self.mode)
 
-    async_add = _in_thread(add)
-    adelete = _in_thread(delete)
-    adelete_nodes = _in_thread(delete_nodes)
-    aclear = _in_thread(clear)
-    aforget = _in_thread(forget)
-    arestore = _in_thread(restore)
+    def rebuild_docstore(self, *, forgotten: bool = True) -> SimpleDocumentStore:
+        """A docstore for an index over a store that was opened again, so that `refresh_ref_docs` knows what is there.
+
+        It knows the hash of every document that LlamaIndex stored here, and no word of it. With it, unchanged documents
+        are passed over, and those that were forgotten stay so until they change; forgotten=False leaves these out, so
+        that they come again. What was erased is in no docstore.
+
+            context = StorageContext.from_defaults(vector_store=store, docstore=store.rebuild_docstore())
+            index = VectorStoreIndex([], storage_context=context)
+        """
+        return sources.docstore(self._store, forgotten)
+
+    async_add = in_thread(add)
+    adelete = in_thread(delete)
+    adelete_nodes = in_thread(delete_nodes)
+    aclear = in_thread(clear)
+    aforget = in_thread(forget)
+    arestore = in_thread(restore)
     aundo = arestore
-    aerase = _in_thread(erase)
-    ahistory = _in_thread(history)
-    aquery = _in_thread(query)
-    aget_nodes = _in_thread(get_nodes)
+    aerase = in_thread(erase)
+    aresidual = in_thread(residual)
+    ahistory = in_thread(history)
+    aas_of = in_thread(as_of)
+    arebuild_docstore = in_thread(rebuild_docstore)
 
     # ---- persisting
 
@@ -364,13 +330,13 @@ class FieldVectorStore(BasePydanticVectorStore):
             memory.close()
         assert self._store.path is not None
         uuid = str(self._store.stats()["uuid"])
-        persisting.write(file, persisting.Pointer(self._store.path, uuid, self.on_delete, self.mode))
+        persisting.write(file, persisting.Pointer(self._store.path, uuid, self.on_delete, self.mode, self.weight_key))
 
     @classmethod
     def from_persist_path(
         cls, persist_path: str | os.PathLike[str], fs: AbstractFileSystem | None = None
     ) -> "FieldVectorStore":
-        """The store that a pointer left by `persist` names, with the on_delete and mode it had.
+        """The store that a pointer left by `persist` names, with the on_delete, mode and weight_key it had.
 
         Raises:
             FileNotFoundError, ValueError: there is no pointer, or another store where it points to.
@@ -382,7 +348,12 @@ class FieldVectorStore(BasePydanticVectorStore):
         if store.stats()["uuid"] != pointer.uuid:
             store.close()
             raise ValueError(f"'{file}' points to another store than the one at '{pointer.path}' now")
-        opened = cls(store=store, on_delete=pointer.on_delete, mode=pointer.mode)  # type: ignore[arg-type]
+        opened = cls(
+            store=store,
+            on_delete=pointer.on_delete,  # type: ignore[arg-type]
+            mode=pointer.mode,
+            weight_key=pointer.weight_key,
+        )
         opened._opened_here = True
         return opened
 
@@ -411,14 +382,3 @@ def _selection(
     if condition is None or not node_ids:
         return (None, condition) if node_ids is None else (list(node_ids), None)
     return None, both({ID: {"$in": list(node_ids)}}, condition)
-
-
-def _result(hits: list[Hit]) -> FieldQueryResult:
-    return FieldQueryResult(
-        nodes=[to_node(hit) for hit in hits],
-        similarities=[hit.cosine for hit in hits],
-        ids=[hit.id for hit in hits],
-        scores=[hit.score for hit in hits],
-        shares=[hit.share for hit in hits],
-        members=[[NodeWithScore(node=to_node(member), score=member.cosine) for member in hit.members] for hit in hits],
-    )

@@ -7,7 +7,7 @@
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
@@ -49,6 +49,16 @@ def both(*conditions: Where | None) -> Where | None:
     """All of the conditions that there are."""
     given = [condition for condition in conditions if condition is not None]
     return {"$and": given} if len(given) > 1 else given[0] if given else None
+
+
+def value_at(metadata: Mapping[str, Any], key: str) -> Any:
+    """What a key names, as it does for the store: the key itself first, then a path; None for nothing."""
+    if key in metadata:
+        return metadata[key]
+    value: Any = metadata
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _group(filters: MetadataFilters) -> Where:

@@ -6,6 +6,8 @@
 #   id       the node's id, for filters: a `where` cannot reach the id of a record
 #   source   the document it comes from (its ref_doc_id); of a node without one, its own id
 #   type     its class, as LlamaIndex names it
+#   hash     of a node without a source: its own, by which LlamaIndex knows whether it has changed. (Any other holds
+#            its document's among its relationships.)
 #   content  all of it but the text and what is plain, as JSON text: relationships, excluded keys, templates, positions,
 #            images, and the metadata once more, since a record sorts its keys, and their order shows in prompts and in
 #            the node's hash
@@ -15,7 +17,8 @@
 """Nodes and records, translated."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from llama_index.core.schema import BaseNode, MetadataMode, Node, TextNode
@@ -59,18 +62,17 @@ class Columns(TypedDict):
     ids: list[str | None]
 
 
-def columns(nodes: Iterable[BaseNode]) -> Columns:
+def columns(nodes: Sequence[BaseNode]) -> Columns:
     """Nodes with embeddings, as columns of records.
 
     Raises:
         ValueError: a node has no embedding, or metadata of a name that is ours; nothing was added.
     """
-    batch = list(nodes)  # once: a generator is empty the second time
     return Columns(
-        vectors=[node.get_embedding() for node in batch],
-        texts=[node.get_content(metadata_mode=MetadataMode.NONE) for node in batch],
-        metadatas=[_metadata(node) for node in batch],
-        ids=[node.node_id for node in batch],
+        vectors=[node.get_embedding() for node in nodes],
+        texts=[node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes],
+        metadatas=[_metadata(node) for node in nodes],
+        ids=[node.node_id for node in nodes],
     )
 
 
@@ -89,7 +91,35 @@ def _metadata(node: BaseNode) -> dict[str, Any]:
         "type": kind,
         "content": json.dumps(own, ensure_ascii=False),
     }
+    if node.ref_doc_id is None:
+        metadata[NODE]["hash"] = node.hash
     return metadata
+
+
+def weights_of(nodes: Sequence[BaseNode], key: str) -> list[float]:
+    """What each node's metadata says it weighs, in copies; 1 where it says nothing.
+
+    Raises:
+        ValueError: it says something that is no weight; nothing was added.
+    """
+    weights = []
+    for node in nodes:
+        weight = node.metadata.get(key, 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise ValueError(
+                f"node {node.node_id!r} has {key!r}: {weight!r}, a weight is a number above 0; nothing was added"
+            )
+        weights.append(float(weight))
+    return weights
+
+
+def hash_of_source(record: Record) -> tuple[str, str | None]:
+    """The document that a record is a node of, and the hash that it had then, if it is known."""
+    packed = record.metadata.get(NODE)
+    if packed is None:
+        return record.id, None
+    source = to_node(record).source_node
+    return packed["source"], packed.get("hash") if source is None else source.hash
 
 
 def to_node(record: Record | Hit) -> BaseNode:

@@ -27,6 +27,7 @@ class Pointer(NamedTuple):
     uuid: str
     on_delete: str
     mode: Mode
+    weight_key: str | None = None
 
 
 def write(file: Path, pointer: Pointer) -> None:
@@ -67,7 +68,9 @@ def on_disk(memory: FieldStore, folder: Path) -> FieldStore:
     records = memory.get(vectors=True)
     try:
         kappa = memory.kappa if stats["measured_from"] else None
-        disk = FieldStore(folder, dim=memory.dim, kappa=kappa, filter_keys=memory.filter_keys)
+        disk = FieldStore(
+            folder, dim=memory.dim, kappa=kappa, filter_keys=memory.filter_keys, text_index=memory.text_index
+        )
         try:
             if records:
                 disk.add(

@@ -13,17 +13,21 @@ from llama_index.core.schema import NodeWithScore
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryResult
 
 from llama_index.vector_stores.fieldstore.filters import Where, both, to_where
-from llama_index.vector_stores.fieldstore.nodes import ID, SOURCE
+from llama_index.vector_stores.fieldstore.nodes import SOURCE
 
-Mode = Literal["default", "mmr", "field"]
+Mode = Literal["default", "mmr", "field", "text_search", "hybrid"]
 
 _OPTIONS: dict[str, tuple[str, ...]] = {  # of each mode
     "default": (),
     "mmr": ("mmr_threshold", "mmr_prefetch_k"),
-    "field": ("per", "reach"),
+    "field": ("per", "reach", "fill"),
+    "text_search": (),
+    "hybrid": ("alpha",),
 }
+WORDED = ("text_search", "hybrid")  # modes that look for the words of the query
 _ANY_MODE = ("mode", "ignore_node_ids")
-_NOT_HONOURED = ("output_fields", "embedding_field", "alpha", "sparse_top_k", "hybrid_top_k")
+_IN_THE_QUERY = {"mmr_threshold": "mmr", "alpha": "hybrid", "hybrid_top_k": "hybrid"}  # and the mode each belongs to
+_NOT_HONOURED = ("output_fields", "embedding_field", "sparse_top_k")
 _SOURCE_NAMES = ("doc_id", "document_id", "ref_doc_id")
 
 
@@ -31,21 +35,26 @@ _SOURCE_NAMES = ("doc_id", "document_id", "ref_doc_id")
 class FieldQueryResult(VectorStoreQueryResult):
     """A query result that also tells what stands behind each node.
 
-    similarities: cosines to the query. scores: the values ranked by; in mode "field" smoothed by the neighbours.
-    shares: the part of the candidates' field that each node makes up, with its members, 0 to 1. members: the
-    near-copies each node speaks for, best first; empty outside mode "field".
+    similarities: cosines to the query; in modes "text_search" and "hybrid" the scores. scores: the values ranked by; in
+    mode "field" smoothed by the neighbours. phi: the field of the candidates at the query; 1.0 is as much as one copy
+    of the query itself. shares: the part of phi that each node makes up, with its members, 0 to 1. Without an embedding
+    phi and shares are 0. members: the near-copies each node speaks for, best first; empty outside mode "field". None of
+    it is in a node's metadata, which a language model would read.
     """
 
+    phi: float = 0.0
     scores: list[float] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     members: list[list[NodeWithScore]] = field(default_factory=list)
 
 
 class Question(NamedTuple):
-    """A checked query. options: arguments of that mode that were given."""
+    """A checked query. ids: the only nodes that may answer. options: arguments of that mode that were given."""
 
-    vector: list[float]
+    vector: list[float] | None
+    text: str | None
     k: int
+    ids: list[str] | None
     where: Where | None
     mode: Mode
     options: dict[str, Any]
@@ -57,7 +66,8 @@ def question(query: VectorStoreQuery, default: Mode, arguments: Mapping[str, Any
     The mode: that of the arguments, or the query's own unless it is "default", or the store's.
 
     Raises:
-        ValueError: the mode is none of ours, there is no embedding, or a field of the query cannot be honoured.
+        ValueError: the mode is none of ours, a field of the query cannot be honoured, or there is no embedding or no
+            text and the mode needs it.
         TypeError: an argument is unknown, or belongs to another mode.
     """
     asked = arguments.get("mode")
@@ -73,17 +83,21 @@ def question(query: VectorStoreQuery, default: Mode, arguments: Mapping[str, Any
     for name in _NOT_HONOURED:
         if getattr(query, name) is not None:
             raise ValueError(f"fieldstore cannot honour {name}={getattr(query, name)!r}; leave it out")
-    if query.query_embedding is None:
+    for name, its_mode in _IN_THE_QUERY.items():
+        if getattr(query, name) is not None and mode != its_mode:
+            raise ValueError(f"{name} belongs to mode {its_mode!r}, not {mode!r}; nothing was searched")
+    if query.query_embedding is None and mode != "text_search":
         raise ValueError(f"a query in mode {mode!r} needs a query_embedding; nothing was searched")
-    options = {name: arguments[name] for name in _OPTIONS[mode] if arguments.get(name) is not None}
-    if query.mmr_threshold is not None:
-        if mode != "mmr":
-            raise ValueError(f"mmr_threshold belongs to mode 'mmr', not {mode!r}")
-        options.setdefault("mmr_threshold", query.mmr_threshold)
+    if query.query_str is None and mode in WORDED:
+        raise ValueError(f"a query in mode {mode!r} needs a query_str; nothing was searched")
+    options = {name: getattr(query, name, None) for name in _OPTIONS[mode]}
+    options |= {name: arguments[name] for name in options if arguments.get(name) is not None}
+    options = {name: value for name, value in options.items() if value is not None}
     if options.get("per") in _SOURCE_NAMES:
         options["per"] = SOURCE
-    where = both(to_where(query.filters), _ids(query, arguments), _documents(query))
-    return Question(query.query_embedding, query.similarity_top_k, where, mode, options)
+    where = both(to_where(query.filters), _documents(query))
+    k = query.similarity_top_k if query.hybrid_top_k is None else query.hybrid_top_k
+    return Question(query.query_embedding, query.query_str, k, _ids(query, arguments), where, mode, options)
 
 
 def checked_mode(mode: Any) -> Mode:
@@ -94,9 +108,9 @@ def checked_mode(mode: Any) -> Mode:
     return known
 
 
-def _ids(query: VectorStoreQuery, arguments: Mapping[str, Any]) -> Where | None:
+def _ids(query: VectorStoreQuery, arguments: Mapping[str, Any]) -> list[str] | None:
     """[] is no restriction: every retriever over a re-opened index sends it."""
-    return {ID: {"$in": list(query.node_ids)}} if query.node_ids and not arguments.get("ignore_node_ids") else None
+    return list(query.node_ids) if query.node_ids and not arguments.get("ignore_node_ids") else None
 
 
 def _documents(query: VectorStoreQuery) -> Where | None:
