@@ -7,6 +7,8 @@
 """The local field and the ascent over it (field-semantics, 5 and 6)."""
 
 import math
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -21,14 +23,14 @@ _MOST_STEPS, _SHORTEST = 300, 1e-5  # steps; chord of a step that ends it
 _LARGEST = np.finfo(np.float64).max
 
 
-class Ascent(NamedTuple):
+@dataclass(frozen=True)
+class Ascent:
     """Where following the field uphill from one start ended.
 
     place    (d,) float64  unit vector
     phi      float         field of the candidates there, in copies; an attractor only if > 0
     steps    int           steps taken
     settled  bool          False when the limit of steps came first
-    rate     float         contraction rate; below 1 the end is a strict maximum
     bound    float | None  how much the points outside the candidates can add to phi there, at most; None = not known,
                            since the candidates were looked for in cells
     """
@@ -37,8 +39,14 @@ class Ascent(NamedTuple):
     phi: float
     steps: int
     settled: bool
-    rate: float
     bound: float | None
+    _around: "Around" = field(repr=False)
+    _kappa: float = field(repr=False)
+
+    @cached_property
+    def rate(self) -> float:
+        """Contraction rate: below 1 the end is a strict maximum. Worked out when first asked for, in milliseconds."""
+        return _rate(self.place, self._around, self._kappa)
 
 
 class Local(NamedTuple):
@@ -117,7 +125,7 @@ def ascend(place: NDArray[np.float64], around: Around, kappa: float) -> Ascent:
     (end,), (steps,), (settled,) = around.climbed(place[None], kappa)
     angle = math.acos(float(np.clip(place @ end, -1.0, 1.0)))
     bound = None if around.outside is None else around.outside.bound(kappa, angle)
-    return Ascent(end, around.phi(end, kappa), int(steps), bool(settled), _rate(end, around, kappa), bound)
+    return Ascent(end, around.phi(end, kappa), int(steps), bool(settled), bound, around, kappa)
 
 
 def _rate(place: NDArray[np.float64], around: Around, kappa: float) -> float:
