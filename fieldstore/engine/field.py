@@ -47,6 +47,7 @@ _SINGLE_FROM = 64  # dimensions: with fewer, cosines in float32 would save littl
 _NO_GROUPS = np.empty(0, np.int64)
 _NO_SHIFTS = np.empty(0)
 _SLICE = 4096  # points looked at together
+_MORE = 8  # times as many candidates for a query where a repeller is felt: measured on minilm, recall .74 to .99
 _FAR = 4000  # powers of two: what is so much smaller is nothing beside the other
 _COARSE = 1e-3  # of a score: what a code may be behind; its estimate is off by more, and scores are exact anyway
 _FINITE = np.finfo(np.float64)
@@ -456,7 +457,17 @@ class Field:
             raise ValueError(f"the mask has {mask.of.shape} items, this field has {len(points)} points")
         _announce_compiling()
         wanted = Wanted(k, min(max(least, 3 * k), len(points)), mask, exact, effort)
-        return candidates(rows, points, arrays.offsets, arrays.partition, wanted)
+        found = candidates(rows, points, arrays.offsets, arrays.partition, wanted)
+        if arrays.partition is None or exact or not len(arrays.repellers.radii):
+            return found
+        deeper = arrays.repellers.felt_at(rows, self.kappa)
+        if deeper.any():  # around a hole many are about as near, and codes cannot tell them apart
+            more = wanted._replace(pool=min(_MORE * wanted.pool, len(points)), effort=1.5 * effort)
+            among_more = candidates(rows[deeper], points, arrays.offsets, arrays.partition, more)
+            for column, better in zip(found[:3], among_more[:3], strict=True):
+                column[deeper] = better[:, : wanted.pool]
+            found.counts[deeper] = np.minimum(among_more.counts, wanted.pool)
+        return found
 
     # -- the field itself ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@
 # Rule: they are few, kept apart from the points, and felt by every one of them, in the order they are in.
 """What repels, as the loops take it."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,11 @@ class Repellers(NamedTuple):
     def shifts(self) -> NDArray[np.float64]:
         """(r,) what their cosines are raised by."""
         return 1.0 - self.radii
+
+    def felt_at(self, queries: FloatRows, kappa: float) -> NDArray[np.bool_]:
+        """(q,) near which of queries (q, dim) something is hidden: where a twentieth of a copy or more is taken off."""
+        near: NDArray[np.bool_] = (queries @ self.places.T > self.radii - math.log(20.0) / kappa).any(axis=1)
+        return near
 
     def joined(self, points: FloatRows, weights: NDArray[np.float64]) -> "Repelling":
         """All that repels: the points (n, d) of negative weight, in their order, and these behind them."""
