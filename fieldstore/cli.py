@@ -14,15 +14,18 @@ from typing import Any
 from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.engine.warming import warm
 from fieldstore.errors import FieldStoreError
-from fieldstore.records import Entry, Receipt
+from fieldstore.records import Entry, KeptOut, Receipt
 from fieldstore.store import FieldStore
 
-_WRITING = ("forget", "restore", "erase", "erase-again")
+_WRITING = ("forget", "restore", "erase", "erase-again", "let-in")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, or 1 for an error or a difference found."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if asked.command in ("forget", "restore", "erase") and bool(asked.ids) is (asked.source is not None):
+        parser.error(f"{asked.command} takes ids or --source, one of them")
     try:
         if asked.command == "warm":
             warm()
@@ -30,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if asked.command == "check":
             return _check(Path(asked.certificate).read_text(), _read(asked.public_key))
-        key, read_only = getattr(asked, "signing_key", None), asked.command not in _WRITING
-        with FieldStore(asked.store, signing_key=key, create=False, read_only=read_only) as store:
+        keys: dict[str, Any] = {name: getattr(asked, name, None) for name in ("signing_key", "keep_out_key")}
+        with FieldStore(asked.store, **keys, create=False, read_only=asked.command not in _WRITING) as store:
             return _with_store(store, asked)
     except (FieldStoreError, ValueError, OSError) as error:
         print(f"fieldstore: {error}", file=sys.stderr)
@@ -39,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
+    said: dict[str, Any] = {name: getattr(asked, name, None) for name in ("reason", "actor")}
     if asked.command == "verify":
         return _report(store.verify(against=_read(asked.against), public_key=_read(asked.public_key)))
     if asked.command == "checkpoint":
@@ -62,18 +66,26 @@ def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
         for entry in store.history(asked.id) if asked.id else store.entries():
             print(_line(entry))
     elif asked.command == "forget":
-        return _done(store.forget(asked.ids, reason=asked.reason, actor=asked.actor))
+        options: dict[str, Any] = {"near": asked.near, "dry_run": asked.dry_run, "keep_out": asked.keep_out}
+        return _done(store.forget(asked.ids or None, source=asked.source, **options, **said))
     elif asked.command == "restore":
-        return _done(store.restore(asked.ids, reason=asked.reason, actor=asked.actor))
+        return _done(store.restore(asked.ids or None, source=asked.source, **said))
+    elif asked.command == "kept-out":
+        for one in store.kept_out():
+            print(_kept(one))
+    elif asked.command == "let-in":
+        for one in store.let_in(asked.names or None, source=asked.source, text=asked.text, **said):
+            print(_kept(one))
     elif asked.command == "erasures":
         for element in store.erasures():
             print(element)
     elif asked.command == "erase-again":
         erasures = Path(asked.erasures).read_text().split()
-        certificate = store.erase_again(erasures, reason=asked.reason, actor=asked.actor)
+        certificate = store.erase_again(erasures, **said)
         print("nothing of it is here" if certificate is None else certificate.to_json())
     else:
-        print(store.erase(asked.ids, reason=asked.reason, actor=asked.actor).to_json())
+        certificate = store.erase(asked.ids or None, source=asked.source, keep_out=asked.keep_out, **said)
+        print(certificate.to_json())
     return 0
 
 
@@ -103,6 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     history = commands.add_parser("history", help="ledger entries of one record, or all")
     history.add_argument("store")
     history.add_argument("id", nargs="?")
+    commands.add_parser("kept-out", help="what is kept out").add_argument("store")
+    let_in = commands.add_parser("let-in", help="keep something out no longer")
+    let_in.add_argument("store")
+    let_in.add_argument("names", nargs="*", help="as kept-out lists them")
+    let_in.add_argument("--source", help="instead: a source, and the texts that were kept out with it")
+    let_in.add_argument("--text", help="instead: a text")
+    let_in.add_argument("--keep-out-key", metavar="FILE", help="the secret that erase --keep-out was given")
+    let_in.add_argument("--reason")
+    let_in.add_argument("--actor")
     for name, help in (
         ("forget", "take records out of every answer"),
         ("restore", "bring forgotten records back"),
@@ -114,7 +135,21 @@ def _parser() -> argparse.ArgumentParser:
         if name == "erase-again":
             verb.add_argument("erasures", help="file with the `erasures` of the store that the backup is of")
         else:
-            verb.add_argument("ids", nargs="+")
+            verb.add_argument("ids", nargs="*")
+            verb.add_argument("--source", help="instead of ids: all records of this source")
+        if name == "forget":
+            verb.add_argument(
+                "--near",
+                type=_near,
+                metavar="COSINE",
+                help="and what is at least so similar to one of them; or one of the names 'copies', 'windows'",
+            )
+            verb.add_argument("--dry-run", action="store_true", help="only tell what would go")
+            verb.add_argument(
+                "--keep-out", action="store_true", help="refuse what has the same text or source from now on"
+            )
+        if name == "erase":
+            verb.add_argument("--keep-out", metavar="FILE", help="keep it out, under the secret in this file")
         verb.add_argument("--reason")
         verb.add_argument("--actor")
         if name in ("erase", "erase-again"):
@@ -146,15 +181,33 @@ def _report(differences: Sequence[str]) -> int:
     return 1 if differences else 0
 
 
+def _near(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _done(receipt: Receipt) -> int:
-    for state, ids in ((receipt.verb, receipt.ids), ("unchanged", receipt.unchanged), ("unknown", receipt.unknown)):
+    done = f"would {receipt.verb}" if receipt.dry_run else receipt.verb
+    near = {one.id: ("near", _one_line(one.to), f"{one.cosine:.3f}") for one in receipt.near}
+    for state, ids in ((done, receipt.ids), ("unchanged", receipt.unchanged), ("unknown", receipt.unknown)):
         for id in ids:
-            print(state, _one_line(id), sep="\t")
+            print(state, _one_line(id), *near.get(id, ()), sep="\t")
     return 1 if receipt.unknown else 0
 
 
+def _kept(one: KeptOut) -> str:
+    of = f"{one.what} of {_one_line(one.id)}" if one.id is not None else one.what
+    where = "by a secret elsewhere" if one.outside else ""
+    return "  ".join(filter(None, (one.name, f"{one.time:%Y-%m-%d %H:%M:%S}", of, where, _said(one))))
+
+
+def _said(one: Entry | KeptOut) -> str:
+    return " ".join(f"{name}={word!r}" for name, word in (("actor", one.actor), ("reason", one.reason)) if word)
+
+
 def _line(entry: Entry) -> str:
-    point = "" if entry.point is None else f"point {entry.point}"
-    said = " ".join(f"{name}={word!r}" for name, word in (("actor", entry.actor), ("reason", entry.reason)) if word)
+    point, said = "" if entry.point is None else f"point {entry.point}", _said(entry)
     when = f"{entry.time:%Y-%m-%d %H:%M:%S}"
     return f"{entry.seq:>8}  {when}  {entry.kind:<10} {entry.weight:+10.6f}  {point}  {said}".rstrip()

@@ -26,6 +26,7 @@ from fieldstore.cli import main
 Run = Callable[..., tuple[int, list[str], str]]
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 EVERY_COMMAND = ["verify", "checkpoint", "stats", "ids", "get", "history", "forget", "restore", "erase", "erasures"]
+EVERY_COMMAND += ["kept-out", "let-in"]
 
 
 @pytest.fixture
@@ -283,7 +284,7 @@ def test_no_store_is_made_by_a_typo(run, tmp_path, command, place):
     if place == "a folder of something else":
         (path / "thesis.txt").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    ids = ["a"] if command in ("forget", "restore", "erase") else []
+    ids = ["a"] if command in ("forget", "restore", "erase", "let-in") else []
     status, lines, err = run(command, path, *ids)
     assert sorted(tmp_path.rglob("*")) == before
     assert (status, lines) == (1, [])
@@ -297,6 +298,57 @@ def test_a_command_that_is_incomplete_is_explained_and_exits_with_two(arguments,
         main(arguments)
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith("usage: fieldstore")
+
+
+@pytest.fixture
+def pages(tmp_path) -> Path:
+    """A store of two sources: a copy of the first page stands under another name."""
+    path = tmp_path / "pages"
+    with FieldStore(path, kappa=20.0) as store:
+        store.add(
+            [[1, 0, 0], [0, 1, 0], [1, 0.2, 0]],
+            ids=["h1", "h2", "copy"],
+            texts=["one", "two", "one more"],
+            metadatas=[{"source": "handbook.md"}, {"source": "handbook.md"}, {"source": "copy.md"}],
+        )
+    return path
+
+
+def test_forget_tells_first_and_takes_a_source_and_what_is_near_it(run, pages):
+    asked = ("forget", pages, "--source", "handbook.md", "--near", "0.95")
+    assert run(*asked, "--dry-run") == (
+        0,
+        ["would forget\th1", "would forget\th2", "would forget\tcopy\tnear\th1\t0.981"],
+        "",
+    )
+    assert run("ids", pages) == (0, ["copy", "h1", "h2"], "")
+    assert run("forget", pages, "h1", "--near", "copies")[1] == ["forget\th1", "forget\tcopy\tnear\th1\t0.981"]
+    assert run("restore", pages, "--source", "copy.md") == (0, ["restore\tcopy"], "")
+    assert run("forget", pages, "h1", "--near", "twins")[2].startswith("fieldstore: near is a cosine")
+    with FieldStore(pages) as store:
+        assert store.verify() == []
+
+
+def test_what_is_kept_out_is_listed_and_let_in_again(run, pages, tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(range(32)))
+    run("forget", pages, "--source", "handbook.md", "--keep-out", "--reason", "asked")
+    status, lines, _ = run("kept-out", pages)
+    assert (status, len(lines)) == (0, 3)
+    assert [line.split("  ")[2:] for line in lines] == [
+        ["source", "reason='asked'"],
+        ["text of h1", "reason='asked'"],
+        ["text of h2", "reason='asked'"],
+    ]
+    assert len(run("let-in", pages, lines[2].split()[0])[1]) == 1
+    assert len(run("let-in", pages, "--text", "ONE", "--reason", "a mistake")[1]) == 1
+    run("erase", pages, "--source", "handbook.md", "--keep-out", tmp_path / "secret")
+    assert "by a secret elsewhere" in run("kept-out", pages)[1][0]
+    assert run("let-in", pages, "--source", "handbook.md")[0] == 1
+    asked = ("let-in", pages, "--source", "handbook.md", "--keep-out-key", tmp_path / "secret")
+    assert len(run(*asked)[1]) == 3
+    assert run("kept-out", pages) == (0, [], "")
+    with FieldStore(pages) as store:
+        assert store.verify() == []
 
 
 def test_warm_compiles_and_says_so(run):
