@@ -38,13 +38,13 @@ THIRTEEN = [
     Mutant(
         "delete_nodes no-op",
         PACKAGE + "base.py",
-        "        self._delete(*_selection(None, node_ids, filters), erase, reason, actor)\n",
+        "        self._delete(self._selection(None, node_ids, filters), erase, reason, actor)\n",
         "",
     ),
     Mutant(
         "clear no-op",
         PACKAGE + "base.py",
-        "        self._delete(None, EVERYTHING, erase, reason, actor)\n",
+        '        self._delete({"where": EVERYTHING}, erase, reason, actor)\n',
         "        pass\n",
     ),
     Mutant(
@@ -76,7 +76,7 @@ THIRTEEN = [
     Mutant(
         "delete no-op",
         PACKAGE + "base.py",
-        "        self._delete(None, sources.of_source(ref_doc_id), erase, reason, actor)\n",
+        "        self._delete(self._document(ref_doc_id), erase, reason, actor, keep_out)\n",
         "",
     ),
     Mutant(
@@ -194,6 +194,18 @@ OTHERS = [
         PACKAGE + "base.py",
         "self.weight_key is None else weights_of(nodes, self.weight_key)",
         "True else None",
+    ),
+    Mutant(
+        "a document is kept out by its texts alone",
+        PACKAGE + "base.py",
+        "filter_keys=FILTER_KEYS, text_index=text_index, source_key=SOURCE)",
+        "filter_keys=FILTER_KEYS, text_index=text_index)",
+    ),
+    Mutant(
+        "a document that is restored stays kept out",
+        PACKAGE + "base.py",
+        "                self._store.let_in(source=ref_doc_id, reason=reason, actor=actor)\n",
+        "                pass\n",
     ),
     Mutant(
         "a list of the field is never filled up",

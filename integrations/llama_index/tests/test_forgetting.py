@@ -133,6 +133,60 @@ def test_forgetting_may_take_near_copies_along_and_tells_before(empty: FieldVect
     assert empty.restore(node_ids=list(gone.ids)).ids == ("1", "2")
 
 
+# -- keeping out
+
+
+def test_what_is_kept_out_comes_in_by_no_flow_until_it_is_restored(opener: Any) -> None:
+    store = opener()
+    fox, fish = Document(id_="fox", text=FOX), Document(id_="fish", text=FISH)
+    context = StorageContext.from_defaults(vector_store=store)
+    index = VectorStoreIndex.from_documents([fox, fish], storage_context=context)
+    index.delete_ref_doc("fox", keep_out=True, reason="asked to")
+    added = store.add([node("copy", "The  red FOX runs"), node("part", DOOR, "fox"), node("4", DOOR, "house")])
+    assert (added, added.kept_out) == (["copy", "part", "4"], ("copy", "part"))
+    index.insert(fox)
+    index.update_ref_doc(Document(id_="fox", text="other words of the same document"))
+    assert VectorStoreIndex([], storage_context=StorageContext.from_defaults(vector_store=store)).refresh_ref_docs(
+        [fox, fish]
+    ) == [True, True]
+    assert {one.ref_doc_id for one in store.get_nodes()} == {"fish", "house"}
+    assert sorted(one.what for one in store.client.kept_out()) == ["source", "text"]
+    assert len(store.restore("fox").ids) == 1
+    assert store.client.kept_out() == []
+    index.update_ref_doc(Document(id_="fox", text=FOX + " again"))
+    assert FOX + " again" in [one.get_content() for one in store.get_nodes()]
+
+
+def test_a_store_made_elsewhere_keeps_a_document_out_by_its_texts(tmp_path: Path) -> None:
+    FieldStore(tmp_path / "notes").close()
+    with FieldVectorStore(tmp_path / "notes") as store:
+        store.add([node("1", FOX, "animals")])
+        store.forget("animals", keep_out=True)
+        assert store.add([node("2", FOX, "others"), node("3", FISH, "animals")]).kept_out == ("2",)  # type: ignore[attr-defined]
+        assert store.restore(node_ids=["1"]).ids == ("1",)
+        assert store.client.kept_out() == []
+        assert store.client.verify() == []
+
+
+def test_what_is_erased_is_kept_out_by_a_secret(tmp_path: Path) -> None:
+    secret = b"a secret of thirty-two bytes, or more"
+    with FieldVectorStore(tmp_path / "notes") as store:
+        store.add([node("1", FOX, "animals"), node("2", DOOR, "house")])
+        with pytest.raises(ValueError, match="keep_out=SECRET"):
+            store.delete("animals", erase=True, keep_out=True)
+        assert len(store.get_nodes()) == 2
+        store.erase("animals", keep_out=secret)
+        assert store.add([node("3", FOX)]).kept_out == ("3",)  # type: ignore[attr-defined]
+        assert store.client.verify() == []
+    with FieldStore(tmp_path / "notes", keep_out_key=secret) as client:
+        assert FieldVectorStore(store=client).add([node("4", FISH, "animals")]).kept_out == ("4",)  # type: ignore[attr-defined]
+
+
+def test_a_receipt_counts_what_is_left_of_a_document(three: FieldVectorStore) -> None:
+    assert three.forget(node_ids=["1"]).sources == {"animals": 1}
+    assert three.forget("animals").sources == {"animals": 0}
+
+
 # -- restoring a document that was updated
 
 

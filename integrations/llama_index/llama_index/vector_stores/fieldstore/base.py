@@ -7,6 +7,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,9 +18,9 @@ from llama_index.core.schema import BaseNode
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores.types import DEFAULT_PERSIST_DIR, DEFAULT_PERSIST_FNAME, MetadataFilters
 
-from fieldstore import Certificate, Entry, FieldStore, Receipt, Residual, UnknownRecord
+from fieldstore import Certificate, Entry, FieldStore, NotAStore, Receipt, Residual, UnknownRecord
 from llama_index.vector_stores.fieldstore import persisting, sources
-from llama_index.vector_stores.fieldstore.filters import EVERYTHING, FILTER_KEYS, Where, both, to_where
+from llama_index.vector_stores.fieldstore.filters import EVERYTHING, FILTER_KEYS, both, to_where
 from llama_index.vector_stores.fieldstore.finding import Finding, in_thread
 from llama_index.vector_stores.fieldstore.nodes import ID, SOURCE, columns, weights_of
 from llama_index.vector_stores.fieldstore.past import PastVectorStore
@@ -72,7 +73,7 @@ class FieldVectorStore(Finding):
         if on_delete not in ("forget", "erase"):
             raise ValueError(f"on_delete is {on_delete!r}; it is 'forget' or 'erase'. No store was opened")
         checked_mode(mode)
-        opened = FieldStore(path, filter_keys=FILTER_KEYS, text_index=text_index) if store is None else store
+        opened = _opened(path, text_index) if store is None else store
         super().__init__(
             stores_text=True,
             path=None if opened.path is None else str(opened.path),  # type: ignore[call-arg]
@@ -120,7 +121,8 @@ class FieldVectorStore(Finding):
         """Store nodes with their embeddings, in one transaction; returns their ids, in order.
 
         An id stored before is replaced, or revived if it was forgotten. weight: in copies, of each of these nodes,
-        whatever their metadata says under `weight_key`.
+        whatever their metadata says under `weight_key`. Nodes that are kept out (see `forget`) are not stored; they are
+        the `kept_out` of what is returned, a list of ids all the same.
 
         Raises:
             ValueError: a node has no embedding or one of another dimension, metadata is no JSON or is named "_node", a
@@ -141,17 +143,21 @@ class FieldVectorStore(Finding):
         ref_doc_id: str,
         *,
         erase: bool | None = None,
+        keep_out: bool = False,
         reason: str | None = None,
         actor: str | None = None,
         **delete_kwargs: Any,
     ) -> None:
         """Forget every node of a source document, and the document itself where it was stored whole.
 
-        erase: True destroys them for good instead, False does not; None follows `on_delete`. A document that is not
-        there is no error.
+        erase: True destroys them for good instead, False does not; None follows `on_delete`. keep_out: refuse it from
+        now on, as in `forget`. A document that is not there is no error.
+
+        Raises:
+            ValueError: it is to be erased and kept out; `erase` does that, with a secret. Nothing was changed.
         """
         _refuse(delete_kwargs)
-        self._delete(None, sources.of_source(ref_doc_id), erase, reason, actor)
+        self._delete(self._document(ref_doc_id), erase, reason, actor, keep_out)
 
     def delete_nodes(
         self,
@@ -171,27 +177,59 @@ class FieldVectorStore(Finding):
             ValueError: neither is given, or filters without a filter; `clear` is what empties a store.
         """
         _refuse(delete_kwargs)
-        self._delete(*_selection(None, node_ids, filters), erase, reason, actor)
+        self._delete(self._selection(None, node_ids, filters), erase, reason, actor)
 
     def clear(self, *, erase: bool | None = None, reason: str | None = None, actor: str | None = None) -> None:
         """Forget every node (erase: as in `delete`, and then what is forgotten already goes, too)."""
-        self._delete(None, EVERYTHING, erase, reason, actor)
+        self._delete({"where": EVERYTHING}, erase, reason, actor)
 
     def _delete(
-        self, ids: list[str] | None, where: Where | None, erase: bool | None, reason: str | None, actor: str | None
+        self,
+        selected: dict[str, Any],
+        erase: bool | None,
+        reason: str | None,
+        actor: str | None,
+        keep_out: bool = False,
     ) -> None:
         if not (self.on_delete == "erase" if erase is None else erase):
-            self._store.forget(ids, where=where, reason=reason, actor=actor)
+            self._store.forget(**selected, keep_out=keep_out, reason=reason, actor=actor)
             return
+        if keep_out:
+            raise ValueError("erase(ref_doc_id, keep_out=SECRET) keeps out what it erases; nothing was changed")
+        ids = selected.get("ids")
         if ids is not None:  # `FieldStore.erase` refuses what is not there
-            ids = [id for id in ids if self._store.history(id)]
+            ids = selected["ids"] = [id for id in ids if self._store.history(id)]
         try:
             if ids != []:
-                self._store.erase(ids, where=where, reason=reason, actor=actor)
+                self._store.erase(**selected, reason=reason, actor=actor)
                 return
         except UnknownRecord:
             pass
         self._store.finish_erase()  # or an erase that was interrupted would pass for done when it is asked for again
+
+    def _document(self, ref_doc_id: str) -> dict[str, Any]:
+        """A source document, as `FieldStore` takes it; one that was not made here may know sources by another key."""
+        where = sources.of_source(ref_doc_id)
+        return {"source": ref_doc_id} if self._store.source_key == SOURCE else {"where": where}
+
+    def _selection(
+        self, ref_doc_id: str | None, node_ids: list[str] | None, filters: MetadataFilters | None
+    ) -> dict[str, Any]:
+        """A document, ids, or a condition, as `FieldStore` takes them.
+
+        Raises:
+            ValueError: nothing is selected, or by two ways.
+        """
+        condition = to_where(filters)
+        if ref_doc_id is not None:
+            if node_ids is not None or filters is not None:
+                raise ValueError("give ref_doc_id, or node_ids and filters; nothing was changed")
+            return self._document(ref_doc_id)
+        if node_ids is None and condition is None:
+            raise ValueError("nothing is selected: give ids or filters; nothing was changed. clear() empties a store")
+        if condition is None or not node_ids:
+            return {"where": condition} if node_ids is None else {"ids": list(node_ids)}
+        return {"where": both({ID: {"$in": list(node_ids)}}, condition)}
 
     def forget(
         self,
@@ -201,16 +239,19 @@ class FieldVectorStore(Finding):
         filters: MetadataFilters | None = None,
         near: float | str | None = None,
         dry_run: bool = False,
+        keep_out: bool = False,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Receipt:
         """Take nodes out of every answer until `restore`; their content is kept.
 
         A source document's, or those of node_ids and filters; near: and every live node of at least this cosine to one
-        of them, or "copies" or "windows". dry_run: change nothing, and tell what would go. See `FieldStore.forget`.
+        of them, or "copies" or "windows". dry_run: change nothing, and tell what would go. keep_out: refuse the same
+        texts, and the document that is named, from now on: a pipeline that reads them again adds nothing. (By their
+        texts alone, in a store that was not made by this class.) See `FieldStore.forget`.
         """
-        ids, where = _selection(ref_doc_id, node_ids, filters)
-        return self._store.forget(ids, where=where, near=near, dry_run=dry_run, reason=reason, actor=actor)
+        selected = self._selection(ref_doc_id, node_ids, filters)
+        return self._store.forget(**selected, near=near, dry_run=dry_run, keep_out=keep_out, reason=reason, actor=actor)
 
     def restore(
         self,
@@ -223,13 +264,15 @@ class FieldVectorStore(Finding):
         """Bring forgotten nodes back as they were: those of node_ids, or those of a source document.
 
         Of a document, those that were forgotten since it was last written: not the nodes of versions that were replaced
-        before. There is no restore by filters, which would bring those back, too.
+        before. There is no restore by filters, which would bring those back, too. What was kept out is let in again.
         """
         if (ref_doc_id is None) == (node_ids is None):
             raise ValueError("restore takes ref_doc_id or node_ids, one of them; nothing was restored")
         if node_ids is None:
             assert ref_doc_id is not None
             node_ids = sources.forgotten_since_written(self._store, ref_doc_id)
+            with suppress(UnknownRecord):  # mostly it is not kept out
+                self._store.let_in(source=ref_doc_id, reason=reason, actor=actor)
         return self._store.restore(node_ids, reason=reason, actor=actor)
 
     undo = restore
@@ -240,15 +283,17 @@ class FieldVectorStore(Finding):
         *,
         node_ids: list[str] | None = None,
         filters: MetadataFilters | None = None,
+        keep_out: bytes | str | os.PathLike[str] | None = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Certificate:
         """Destroy nodes for good, live or forgotten, every version of them; selected as in `forget`.
 
-        Unlike `delete`, it raises UnknownRecord where there is nothing to erase. See `FieldStore.erase`.
+        keep_out: a secret, or a file of it outside the store, by which they are refused from now on. Unlike `delete`,
+        it raises UnknownRecord where there is nothing to erase. See `FieldStore.erase`.
         """
-        ids, where = _selection(ref_doc_id, node_ids, filters)
-        return self._store.erase(ids, where=where, reason=reason, actor=actor)
+        selected = self._selection(ref_doc_id, node_ids, filters)
+        return self._store.erase(**selected, keep_out=keep_out, reason=reason, actor=actor)
 
     def history(self, ref_doc_id: str) -> list[Entry]:
         """What was ever done to the nodes of a source document, when, by whom and why, oldest first."""
@@ -368,17 +413,9 @@ class FieldVectorStore(Finding):
         return cls.from_persist_path(Path(persist_dir) / f"{namespace}__{DEFAULT_PERSIST_FNAME}", fs)
 
 
-def _selection(
-    ref_doc_id: str | None, node_ids: list[str] | None, filters: MetadataFilters | None
-) -> tuple[list[str] | None, Where | None]:
-    """Ids, or a condition: what `FieldStore` takes; ValueError where nothing is selected, or by two ways."""
-    condition = to_where(filters)
-    if ref_doc_id is not None:
-        if node_ids is not None or filters is not None:
-            raise ValueError("give ref_doc_id, or node_ids and filters; nothing was changed")
-        return None, sources.of_source(ref_doc_id)
-    if node_ids is None and condition is None:
-        raise ValueError("nothing is selected: give ids or filters; nothing was changed. clear() empties a store")
-    if condition is None or not node_ids:
-        return (None, condition) if node_ids is None else (list(node_ids), None)
-    return None, both({ID: {"$in": list(node_ids)}}, condition)
+def _opened(path: str | os.PathLike[str] | None, text_index: bool) -> FieldStore:
+    """The store at a path; a new one has a node's document for its records' source."""
+    if path is not None:
+        with suppress(NotAStore):
+            return FieldStore(path, filter_keys=FILTER_KEYS, text_index=text_index, create=False)
+    return FieldStore(path, filter_keys=FILTER_KEYS, text_index=text_index, source_key=SOURCE)
