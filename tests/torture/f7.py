@@ -1,6 +1,6 @@
 """Damage to every file of a store: bits flipped, pages zeroed and swapped, ends cut off, at rest and with a log.
 
-Caught means that opening, reading or `verify` says so; harmless, that every answer is what it was. Anything else is a
+Half of the trials flip a bit; a third cut, in turn, at every sector's edge of every file. Caught means that opening, reading or `verify` says so; harmless, that every answer is what it was. Anything else is a
 wrong answer, and so is an error that is none of ours.
 """
 
@@ -8,6 +8,7 @@ import logging
 import random
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,25 +18,37 @@ from fieldstore import FieldStore, FieldStoreError, kept
 from fieldstore.engine import field
 from tests.torture.figures import Figures
 
-COUNT, PIECE = 3000, 500
+COUNT, PIECE = 4000, 500
 DIM, RECORDS, PAGE, SECTOR = 16, 300, 4096, 512
+KINDS = ["flip", "cut"] * 7 + ["flip"] * 3 + ["zero", "swap", "junk"]  # take turns
 Bytes = dict[str, bytes]
 
 
 def run(count: int, seed: int, folder: Path) -> Figures:
-    """Three of four trials damage at random; the others cut, at a sector's edge, within the last 64 KiB of a file."""
+    """The cuts of this piece are those that come behind the last piece's; all other damage is drawn."""
     logging.getLogger("fieldstore").setLevel(logging.ERROR)  # an index that is built again is announced each time
     luck, found = random.Random(seed), Figures()
     field._CELLS_FROM, before = (256, 0), field._CELLS_FROM  # few points, and yet an index
     kept._UNSAVED, unsaved = 0, kept._UNSAVED
+    growth = patch("fieldstore.storage.vectors._GROWTH", 16)  # few rows behind the last
+    growth.start()
     try:
         states = [(files, *looked_at(put(folder / "s", files))) for files in stores(folder / "made")]
         for _, wanted, differences in states:
             assert differences == [], differences
             assert wanted != "damaged"
+        cuts = [(state, *cut) for state in states for cut in edges(state[0])]
+        share = KINDS.count("cut")
+        assert len(cuts) <= COUNT * share // len(KINDS), "not every cut is made"
+        coming = iter(cuts[seed % 1000 * PIECE * share // len(KINDS) % len(cuts) :] + cuts)
         for trial in range(count):
-            files, wanted, _ = states[trial % len(states)]
-            what, name, damaged = damage(files, luck, cut=trial % 4 == 3)
+            kind = KINDS[trial % len(KINDS)]
+            if kind == "cut":
+                (files, wanted, _), name, place = next(coming)
+                what, damaged = f"cut at {place}", files[name][:place]
+            else:
+                files, wanted, _ = states[trial // len(KINDS) % len(states)]
+                what, name, damaged = damage(files, luck, kind)
             found = found.plus(Figures(trials=1, injected=1, acknowledged=1))
             try:
                 answers, differences = looked_at(put(folder / "s", {**files, name: damaged}))
@@ -45,8 +58,14 @@ def run(count: int, seed: int, folder: Path) -> Figures:
             if answers not in (wanted, "damaged") and not differences:
                 found = found.plus(Figures(wrong=1, broken=(f"{name}, {what}: other answers, and nothing says so",)))
     finally:
+        growth.stop()
         field._CELLS_FROM, kept._UNSAVED = before, unsaved
     return found
+
+
+def edges(files: Bytes) -> list[tuple[str, int]]:
+    """Every file, and every sector's edge in it."""
+    return [(name, place) for name in sorted(files) for place in range(0, len(files[name]), SECTOR)]
 
 
 def vectors() -> np.ndarray:
@@ -129,26 +148,21 @@ def asked(store: FieldStore) -> list[object]:
     ]
 
 
-def damage(files: Bytes, luck: random.Random, cut: bool) -> tuple[str, str, bytes]:
+def damage(files: Bytes, luck: random.Random, kind: str) -> tuple[str, str, bytes]:
     """What was done, to which file, and what became of it."""
     while True:
         name = luck.choice(sorted(files) + [name for name in files if name.startswith("store.db")] * 3)
         data = bytearray(files[name])
-        end = min(len(data), (RECORDS + 4) * 4 * DIM) if name == "vectors.f32" else len(data)  # the rest is zeros
-        place = luck.randrange(end)
+        place = luck.randrange(len(data))
         page = place // PAGE * PAGE
-        kind = "cut" if cut else luck.choice(["flip"] * 6 + ["zero", "swap", "junk"])
-        if kind == "cut":
-            place = max(0, len(data) - 1 - luck.randrange(128) * SECTOR) // SECTOR * SECTOR
-            del data[place:]
-        elif kind == "flip":
+        if kind == "flip":
             data[place] ^= 1 << luck.randrange(8)
         elif kind == "zero":
             data[page : page + PAGE] = bytes(len(data[page : page + PAGE]))
         elif kind == "junk":
             data[place : place + 16] = luck.randbytes(len(data[place : place + 16]))
         else:
-            other = luck.randrange(end) // PAGE * PAGE
+            other = luck.randrange(len(data)) // PAGE * PAGE
             one, two = data[page : page + PAGE], data[other : other + PAGE]
             if len(one) == len(two):
                 data[page : page + PAGE], data[other : other + PAGE] = two, one
