@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fieldstore import metadata
 from fieldstore.engine.field import Field, Ranking
 from fieldstore.engine.threads import ahead
+from fieldstore.errors import StoreDamaged
 from fieldstore.filters import Filter, value_at
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
@@ -75,6 +76,7 @@ def _rows(mirror: Mirror, parts: list[Ranking]) -> Iterator[_Row]:
         points, scores, cosines, shares, _ = parts[0]
     else:
         points, scores, cosines, shares = map(np.concatenate, [*zip(*parts, strict=True)][:4])
+    mirror.refuse_changed(points, cosines)
     ids, texts, metadatas = _contents(mirror, points.tolist())
     weights = mirror.weights[points]
     return zip(ids, texts, metadatas, scores.tolist(), cosines.tolist(), weights.tolist(), shares.tolist(), strict=True)
@@ -110,7 +112,11 @@ def residual(mirror: Mirror, id: str, count: int, allowed: NDArray[np.bool_] | N
     """How much of a live or forgotten record's content the others still carry; UnknownRecord for any other."""
     known = mirror.kept(id)
     mirror.row(known.sum.point)  # refuses one that was changed
-    copies, others = mirror.field.remaining(known.sum.point, count, allowed=allowed)
+    with np.errstate(over="ignore", invalid="ignore"):  # of damaged rows, which are noticed next
+        copies, others = mirror.field.remaining(known.sum.point, count, allowed=allowed)
+    if not copies <= 1.001 * mirror.weights.sum():
+        raise StoreDamaged(f"a vector in {mirror.name} was changed: no field is that strong; verify() tells which")
+    mirror.refuse_changed(others.points, others.cosines)
     weight = (known.sum.weight or -known.sum.last) / MILLIONTHS
     contents = mirror.contents(others.points.tolist())
     carriers = tuple(

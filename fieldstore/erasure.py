@@ -1,25 +1,27 @@
 # Erasing: destroying the bytes of points, and saying so only after having looked.
 #
 # The order is the point of it (durability, 5): the erase entries and the intent are committed first, so that the
-# records are out of every answer and an interrupted erase is finished on open; then rows are overwritten in place,
-# content is deleted under secure_delete, the database's log is truncated, every file is searched, and only then is
-# there a certificate.
+# records are out of every answer and an interrupted erase is finished on open; nothing is destroyed while somebody
+# still reads the state of before, since rows are read from where they lie; then rows are overwritten in place, content
+# is deleted under secure_delete, the database's log is truncated, every file is searched, and only then is there a
+# certificate.
 """The procedure of an erase."""
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fieldstore import fingerprint
 from fieldstore.certificate import Certificate, signed
-from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed
+from fieldstore.errors import ErasePending, LeftoversFound, StoreDamaged, WriteFailed
 from fieldstore.ledger import Kind, Leaf
-from fieldstore.merkle import Tree
+from fieldstore.merkle import Frontier, Tree
+from fieldstore.storage.database import Database
 from fieldstore.storage.folder import DATABASE, Folder
 from fieldstore.storage.leftovers import Search, holders
 
@@ -27,6 +29,7 @@ _SHORTEST = 16  # bytes: less is found by chance
 _PIECE, _STRIDE = 32, 64
 _VECTOR_PIECE, _VECTOR_PIECES = 64, 4
 _ONE_LINE = 128  # bytes: an id or value of metadata up to here tells as a whole, as a path that many begin like
+R = TypeVar("R")
 
 
 def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remembered: dict[bytes, bool]) -> Certificate:
@@ -35,17 +38,20 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     remembered: `_needles` of an earlier try in this process, added to and emptied here. Where content was deleted
     before a crash, nothing is left to search for: then the certificate says so, and rests on the database having been
     rebuilt from what it still holds, and on there being no other file than the store's own.
-    Raises ErasePending when a reader of the database keeps old pages alive or the search cannot be made, LeftoversFound
-    when it finds something.
+    Raises StoreDamaged, before anything is destroyed, where the ledger is not the one that was written; ErasePending
+    when somebody reads an older state of the database or the search cannot be made; LeftoversFound when it finds
+    something.
     """
     database = folder.database
     begun = database.erasing()
     points = [point for point, _ in begun]
+    leaves, tree = _ledger(database)
     with database.transaction():
         database.begin_erase(begun)  # of a process that died before its sync, the intent may be on no disk so far
     found, skipped = _needles(folder, points, dim)
     searchable = bool(remembered) or all(database.content(point) is not None for point in points)
     remembered.update(found)
+    _wait_for_readers(database, timeout)
     needles, telling = sorted(remembered), {needle for needle, tells in remembered.items() if tells}
     dropped = [one.name for one in database.repellers.all() if one.point in points and one.place is not None]
     folder.vectors(dim).zero(points)
@@ -63,8 +69,7 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
             f"bytes of erased records stand (or may) in {', '.join(sorted(left))}; no certificate was issued. The "
             "records are out of every answer. Remove what holds them, and call finish_erase()"
         )
-    leaves = [leaf for _, leaf in database.entries()]
-    tree, first = Tree(leaves), min(seq for _, seq in begun)
+    first = min(seq for _, seq in begun)
     body: dict[str, Any] = {
         "store": database.facts()["uuid"],
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -128,6 +133,18 @@ def _keep_out(folder: Folder, since: Sequence[bytes], first: int) -> dict[str, A
     }
 
 
+def _ledger(database: Database) -> tuple[list[bytes], Tree]:
+    """The entries, of which a certificate is to say where they stand, and their tree."""
+    leaves, facts = [leaf for _, leaf in database.entries()], database.facts()
+    tree = Tree(leaf if isinstance(leaf, bytes) else b"" for leaf in leaves)
+    if tree.size != facts["size"] or tree.root() != Frontier(tree.size, facts["frontier"]).root():
+        raise StoreDamaged(
+            "the ledger is not the one that was written, so an erase could not be certified; nothing was destroyed. "
+            "verify() tells more; bring the store back from a backup"
+        )
+    return leaves, tree
+
+
 def check_words(folder: Folder, points: Sequence[int], words: Sequence[str | None]) -> None:
     """ValueError when the words to be kept with an erase quote what it erases: 16 bytes of it, or an id of 6."""
     for content in filter(None, map(folder.database.content, points)):
@@ -152,12 +169,28 @@ def _clear_index(folder: Folder) -> None:
         raise WriteFailed(f"the index could not be overwritten ({error}); the erase is pending") from error
 
 
+def _wait_for_readers(database: Database, timeout: float) -> None:
+    """Until none of them reads a state in which the records were live, as long as the time-out."""
+    if not _tried(database.fold_in, bool, timeout):
+        raise ErasePending(
+            "the records are out of every answer, but somebody still reads the database as it was before, so nothing "
+            "was destroyed and no certificate was issued. Close that reader and call finish_erase(), or open the store "
+            "again"
+        )
+
+
+def _tried(what: Callable[[], R], well: Callable[[R], bool], timeout: float) -> R:
+    """What it gives once that is well, or when the time is up; SQLite's own busy handler does the waiting."""
+    deadline = time.monotonic() + timeout
+    result = what()
+    while not well(result) and time.monotonic() < deadline:
+        result = what()
+    return result
+
+
 def _truncated(folder: Folder, timeout: float) -> tuple[int, int, int]:
     """Empty the database's log, waiting for readers as long as the time-out."""
-    deadline = time.monotonic() + timeout
-    result = folder.database.checkpoint()
-    while result[0] and time.monotonic() < deadline:  # SQLite's own busy handler does the waiting
-        result = folder.database.checkpoint()
+    result = _tried(folder.database.checkpoint, lambda done: not done[0], timeout)
     if folder.path is not None and result != (0, 0, 0):
         raise ErasePending(
             "the records are out of every answer and their content is deleted, but a reader of the database keeps old "
@@ -220,10 +253,10 @@ def _forms(value: str) -> list[bytes]:
 
 
 def _said_in(metadata: str) -> set[bytes]:
-    """What metadata says: its strings, also of JSON kept in one; no names of keys."""
+    """What metadata says: its strings, also of JSON kept in one; no names of keys. Nothing where it is damaged."""
     names: set[str] = set()
     values: set[str] = set()
-    _take_apart(json.loads(metadata), True, names, values)
+    _take_apart(_json_in(metadata), True, names, values)
     return {run for value in values - names for form in _forms(value) for run in _whole_or_pieces(form)}
 
 

@@ -43,6 +43,7 @@ from fieldstore.storage.repellers import Placed, places_and_radii
 from fieldstore.storage.text_index import FACT as TEXT_INDEX
 
 _WORTH_A_THREAD = 64  # points of an add; handing fewer over would cost more than it saves
+_NO_COSINE = 1.001  # whatever is beyond it
 _MEASURED_AT = (256, 4096)  # live points at which kappa measures itself
 
 _log = logging.getLogger("fieldstore")
@@ -401,6 +402,11 @@ class Mirror:
         """StoreDamaged where a row has another length than 1: what is no number would lead a loop astray."""
         if len(wrong := not_unit(rows, points)):
             raise StoreDamaged(f"the vector of point {wrong[0]} in {self.name} was changed: its length is not 1")
+
+    def refuse_changed(self, points: NDArray[np.int64], cosines: NDArray[np.float32]) -> None:
+        """StoreDamaged where points that were found have cosines that no unit rows have."""
+        if not (np.abs(cosines) <= _NO_COSINE).all():  # NaN is not either
+            self._check_rows(self.folder.vectors(self.field.dim).rows(int(points.max()) + 1), points)
 
     def contents(self, points: Sequence[int]) -> dict[int, Content]:
         """What points hold; UnknownRecord when one of them was erased."""

@@ -274,6 +274,7 @@ class View:
 
     def _hits(self, database: Database, ranking: Ranking) -> list[Hit]:
         members = [tuple(self._hits(database, some)) for some in ranking.members] or [()] * len(ranking.points)
+        self._mirror.refuse_changed(ranking.points, ranking.cosines)
         contents = self._contents(database, ranking.points.tolist())
         columns = (ranking.scores, ranking.cosines, self._weights[ranking.points], ranking.shares)
         rows = zip(contents, *(column.tolist() for column in columns), members, strict=True)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from fieldstore import arguments, changes, keeping
 from fieldstore.arguments import Ids
 from fieldstore.engine.field import Field
-from fieldstore.errors import ErasePending, LeftoversFound, WriteFailed, WriterBusy
+from fieldstore.errors import ErasePending, LeftoversFound, StoreDamaged, WriteFailed, WriterBusy
 from fieldstore.finding import Finding
 from fieldstore.forgetting import Forgetting
 from fieldstore.hiding import Hiding
@@ -305,6 +305,12 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
             elif database.keep_out.keys() and not self._mirror.folder.read_only:
                 _log.warning("%s keeps out what was erased only if it is opened with its keep_out_key", self)
 
+    def _finish_interrupted(self) -> None:
+        try:
+            self._certified(0.0)
+        except StoreDamaged as error:  # it can be looked at, and verify says what is wrong
+            _log.warning("an interrupted erase is still unfinished: %s", error)
+
     def _recover(self) -> None:
         """Finish interrupted erases and clear what a crashed add left, unless another process is writing just now."""
         mirror = self._mirror
@@ -316,7 +322,7 @@ class FieldStore(Finding, Forgetting, Hiding, Trail):
             with mirror.writing(timeout=0.0) as database:
                 mirror.folder.vectors(mirror.dim).discard(database.points())
                 if database.erasing():
-                    self._certified(0.0)
+                    self._finish_interrupted()
                 mirror.keep()
         except WriterBusy:
             return

@@ -1,6 +1,7 @@
 # Erasing leaves no byte, says so only after it has looked, and is finished when it was interrupted.
 
 import json
+import os
 
 import apsw
 import numpy as np
@@ -35,7 +36,13 @@ def needles():
 
 def found_in(folder):
     """(needle, file) for every needle in any file; only for stores that nobody has open in this process."""
-    return [(needle, path.name) for path in folder.rglob("*") for needle in needles() if needle in path.read_bytes()]
+    return [
+        (needle, path.name)
+        for path in folder.rglob("*")
+        if path.is_file()
+        for needle in needles()
+        if needle in path.read_bytes()
+    ]
 
 
 def test_after_an_erase_no_byte_of_the_record_is_in_any_file(tmp_path):
@@ -214,6 +221,27 @@ def test_a_reader_that_keeps_old_pages_alive_makes_the_erase_pending_and_no_cert
     assert found_in(folder) == []
 
 
+def test_nothing_is_destroyed_while_somebody_reads_the_state_of_before(tmp_path):
+    """Rows are read from where they lie: to whoever is in the middle of a look they would change under his eyes."""
+    folder, told = tmp_path / "s", []
+    with FieldStore(folder, timeout=0.0) as store, FieldStore(folder, timeout=0.0) as other:
+        fill(store)
+        before = (folder / "vectors.f32").read_bytes()
+
+        def meanwhile(done, total):
+            if not told:
+                with pytest.raises(ErasePending, match="nothing was destroyed"):
+                    store.erase("customer-ingeborg-vanterpool")
+            told.append(done)
+
+        assert other.verify(progress=meanwhile) == []
+        assert (folder / "vectors.f32").read_bytes() == before
+        assert other.verify() == ["point 30 is being erased and not certified yet; call finish_erase()"]
+        assert store.finish_erase().body["scan"]["searched_for_content"] is True
+        assert store.verify() == other.verify() == []
+    assert found_in(folder) == []
+
+
 @pytest.mark.parametrize("stage", ["_needles", "_truncated", "_look", "signed"])
 def test_an_erase_that_was_interrupted_anywhere_is_finished_on_open(tmp_path, monkeypatch, stage):
     class PowerCut(BaseException):
@@ -322,6 +350,48 @@ def test_after_an_erase_that_failed_the_id_can_be_used_and_the_erase_asked_for_a
     assert len(certificate.entries) == 2
     assert [record.text for record in store.get("customer-ingeborg-vanterpool")] == ["a new beginning"]
     assert store.verify() == []
+
+
+@pytest.mark.parametrize("name", ["copy.bak", "backup/store.db", "a/b/vectors.f32", ".hidden/lock"])
+def test_after_a_crash_no_other_file_is_taken_for_the_stores_own(tmp_path, name):
+    """What to look for is gone by then; so whatever may hold it has to go first."""
+    folder = tmp_path / "s"
+    with FieldStore(folder) as store:
+        fill(store)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(SECRET)
+        with pytest.raises(LeftoversFound, match=name):
+            store.erase("customer-ingeborg-vanterpool")
+    with FieldStore(folder) as store:
+        assert store.certificates() == []
+        with pytest.raises(LeftoversFound, match=name):
+            store.finish_erase()
+        (folder / name).unlink()
+        assert verify_certificate(store.finish_erase()) == []
+        assert store.verify() == []
+    assert found_in(folder) == []
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(tmp_path, monkeypatch):
+    from fieldstore.storage import leftovers
+
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(f"{path} is closed")
+        return scandir(path)
+
+    with FieldStore(tmp_path / "s") as store:
+        fill(store)
+        (tmp_path / "s" / "closed").mkdir()
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "scandir", refusing)
+            broken.setattr("fieldstore.storage.folder.search_folder", leftovers._look)
+            with pytest.raises(ErasePending, match="closed"):
+                store.erase("note-1")
+        assert verify_certificate(store.finish_erase()) == []
+        assert store.verify() == []
 
 
 def test_opening_again_makes_no_certificate_out_of_leftovers(tmp_path):

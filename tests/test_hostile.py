@@ -96,6 +96,12 @@ HOSTILE = {
     "text that is no UTF-8": ["UPDATE records SET text = CAST(x'ff00' AS TEXT)"],
     "an id that is no UTF-8": ["UPDATE records SET id = CAST(x'ff00' AS TEXT)"],
     "filter keys that are no list": ["UPDATE facts SET value = '{' WHERE key = 'filter_keys'"],
+    "filter keys that are an object": ["UPDATE facts SET value = '{\"n\":1}' WHERE key = 'filter_keys'"],
+    "filter keys that are nothing": ["UPDATE facts SET value = 'null' WHERE key = 'filter_keys'"],
+    "another embedding model": ["UPDATE facts SET value = 'another model' WHERE key = 'embedder'"],
+    "another key of sources": ["UPDATE facts SET value = 'lang' WHERE key = 'source_key'"],
+    "another name of the store": ["UPDATE facts SET value = '00' WHERE key = 'uuid'"],
+    "another time of creation": ["UPDATE facts SET value = x'00' WHERE key = 'created'"],
     "filter keys as deep as the sea": [f"UPDATE facts SET value = {DEPTHS} WHERE key = 'filter_keys'"],
     "values that are no JSON": ["UPDATE filter_values SET value = '[[['"],
     "a value that is empty": ["UPDATE filter_values SET value = ''"],
@@ -109,6 +115,43 @@ def test_what_an_attacker_wrote_into_the_database_is_refused_by_name(folder, sta
     sql(folder, *statements)
     with pytest.raises(FieldStoreError):
         use(folder)
+
+
+ERASES = {
+    "a live point that is said to be erased": "UPDATE sums SET kind = 7 WHERE point = 5",
+    "a filter key's value of bytes": "UPDATE filter_values SET value = x'00ff'",
+    "an entry that is missing": "DELETE FROM entries WHERE seq = 3",
+    "an entry that was replaced": "UPDATE entries SET leaf = (SELECT leaf FROM entries WHERE seq = 2) WHERE seq = 3",
+}
+
+
+@pytest.mark.parametrize("statement", ERASES.values(), ids=ERASES.keys())
+def test_an_erase_from_what_was_tampered_with_is_refused_by_name_and_gives_no_certificate(folder, statement):
+    sql(folder, statement)
+    with FieldStore(folder) as store:
+        with pytest.raises(StoreDamaged):
+            store.erase("r7")
+        assert store.certificates() == []
+        assert store.verify() != []
+
+
+def test_an_interrupted_erase_of_a_damaged_ledger_is_not_finished_and_the_store_can_be_looked_at(folder, caplog):
+    sql(folder, "DELETE FROM entries WHERE seq = 3")
+    for _ in range(2):
+        with FieldStore(folder) as store:
+            with pytest.raises(StoreDamaged, match="nothing was destroyed"):
+                store.erase("r7")
+            assert not store.exists("r7")
+            assert store.verify() != []
+    assert "still unfinished" in caplog.text
+    assert b"text 7" in (folder / "store.db").read_bytes()
+
+
+def test_a_record_whose_metadata_is_damaged_can_be_erased(folder):
+    sql(folder, "UPDATE records SET metadata = '[' || replace(hex(zeroblob(3000)), '0', '7') || ',' WHERE id = 'r7'")
+    with FieldStore(folder) as store:
+        assert store.erase("r7").body["scan"]["leftovers"] == 0
+        assert store.verify() == []
 
 
 TOLD = {

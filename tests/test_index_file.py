@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from fieldstore import FieldStore
+from fieldstore import FieldStore, StoreDamaged
 from fieldstore.engine import field as field_module
 from fieldstore.storage.files import DISK
 from fieldstore.storage.index_file import IndexFile, Stamp
@@ -151,6 +151,36 @@ def test_an_index_with_a_chain_that_loops_is_refused(closed, rows, caplog):
         assert [hits[0] for hits in said(store, rows)] == [f"r{i}" for i in range(40)]
 
 
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [(0, np.nan), (1, np.inf), (2, -1e300), (3, 1e300), (4, -1.0), (4, 2.0**63), (4, 7.0), (5, np.nan)],
+)
+def test_an_index_with_figures_that_cannot_be_is_refused(closed, rows, caplog, place, number):
+    file = IndexFile(DISK, closed / "index")
+    stamp, arrays = file.load()
+    arrays["figures"][place] = number
+    file.save(stamp, arrays)
+    with FieldStore(closed) as store:
+        assert any("figures cannot be" in line for line in caplog.messages)
+        assert [hits[0] for hits in said(store, rows)] == [f"r{i}" for i in range(40)]
+        assert store.verify() == []
+
+
+def test_a_row_that_is_no_number_any_longer_is_no_answer_even_where_an_index_fits(closed, rows):
+    with (closed / "vectors.f32").open("r+b") as file:
+        file.seek(4 * DIM * 9)
+        file.write(np.full(DIM, np.nan, np.float32).tobytes())
+    with FieldStore(closed) as store:
+        for options in ({}, {"exact": True}):
+            with pytest.raises(StoreDamaged, match="vector of point 9"):
+                store.search(rows[9], COUNT, **options)
+        with pytest.raises(StoreDamaged, match="vector of point 9"):
+            store.as_of(COUNT).search(rows[9], COUNT)
+        assert any("record 'r9'" in said for said in store.verify())
+        with pytest.raises(StoreDamaged, match="a vector"):
+            store.residual("r10")  # a field of its own, with cells over all rows
+
+
 def test_a_full_disk_costs_the_index_and_nothing_else(closed, rows, caplog, monkeypatch):
     def full(*_):
         raise OSError("no space left")
@@ -165,10 +195,44 @@ def test_a_full_disk_costs_the_index_and_nothing_else(closed, rows, caplog, monk
         assert store.count() == COUNT
 
 
-def test_verify_tells_points_that_the_cells_do_not_hold(closed, rows):
+def test_verify_tells_points_that_the_cells_do_not_hold(closed):
+    with FieldStore(closed) as store:
+        store._mirror._field._arrays.partition._parts.cells[11] = -1
+        assert store.verify() == ["point 11 is not where, or not worth what, weights and repellers say"]
+
+
+def test_an_index_whose_cells_lost_a_point_is_refused(closed, rows, caplog):
     file = IndexFile(DISK, closed / "index")
     stamp, arrays = file.load()
     arrays["cells"][11] = -1
     file.save(stamp, arrays)
     with FieldStore(closed) as store:
-        assert store.verify() == ["point 11 is not where, or not worth what, weights and repellers say"]
+        assert any("figures cannot be" in line for line in caplog.messages)
+        assert store.search(rows[11], 1)[0].id == "r11"
+        assert store.verify() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["a block in no chain", "a chain too short", "a count too small", "a scale beyond all", "no free chain"]
+)
+def test_an_index_whose_chains_are_not_in_order_is_refused(closed, rows, caplog, name):
+    """Taking a block that is not there, or a chain without an end, would hang or write anywhere."""
+    file = IndexFile(DISK, closed / "index")
+    stamp, arrays = file.load()
+    block = int(arrays["free"][0])
+    if name == "a block in no chain":
+        arrays["following"][block] = -1
+    elif name == "a chain too short":
+        arrays["heads"][1, 0] = -1
+    elif name == "a count too small":
+        arrays["heads"][1, 1] -= 1
+        arrays["heads"][2, 1] += 1
+    elif name == "a scale beyond all":
+        arrays["scales"][1] = np.nan
+    else:
+        arrays["free"] = arrays["free"][:0]
+    file.save(stamp, arrays)
+    with FieldStore(closed) as store:
+        assert any("does not fit" in line for line in caplog.messages)
+        assert [hits[0] for hits in said(store, rows)] == [f"r{i}" for i in range(40)]
+        assert store.verify() == []

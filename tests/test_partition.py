@@ -38,6 +38,21 @@ def uneven(seed, count, dim):
     return naive.unit(spread).astype(np.float32)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, 3e38])
+def test_damaged_rows_lead_no_loop_astray_and_the_others_are_found(number):
+    rows = points_of(3, 2000, 64)
+    damaged = rows.copy()
+    damaged[::50] = number
+    cells = Partition(64)
+    sound = np.flatnonzero(np.arange(len(rows)) % 50)
+    cells.build(damaged, np.zeros(len(rows)), np.arange(1500), 20.0)
+    cells.put(damaged, np.zeros(len(rows)), np.arange(1500, 2000), 20.0)
+    cells.take_out(np.arange(0, 2000, 7))
+    cells.unlearn(damaged, np.zeros(len(rows)), np.arange(0, 2000, 7))
+    asked = [point for point in sound[:300].tolist() if point % 7]
+    assert np.mean([point in cells.find(rows[point], 100, len(rows), EVERYONE) for point in asked]) > 0.95
+
+
 def held(cells):
     """(point, cell) of every lane in use, as the chains tell it, each chain walked the slow way."""
     parts, found = cells._parts, []

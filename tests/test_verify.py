@@ -69,7 +69,10 @@ def test_an_untouched_store_shows_no_difference(folder):
         ("UPDATE records SET metadata = '{' WHERE id = 'r4'", "record 'r4'"),
         ("UPDATE entries SET leaf = 'text' WHERE seq = 2", "cannot be read"),
         ("UPDATE facts SET value = 7 WHERE key = 'time'", "the store believes 7"),
-        ("UPDATE facts SET value = 'another' WHERE key = 'uuid'", "certificate 0: it is about another ledger"),
+        (
+            "UPDATE facts SET value = 'another' WHERE key = 'uuid'; DELETE FROM facts WHERE key = 'seal'",
+            "certificate 0: it is about another ledger",
+        ),
         ("UPDATE records SET metadata = '{\"n\": 4}' WHERE id = 'r4'", "another form"),
     ],
 )

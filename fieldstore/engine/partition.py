@@ -40,6 +40,8 @@ _REACHED = 0.95  # part of those neighbours that lie in the cells visited
 _ANYHOW = 0.99  # part of them in cells that are visited whatever was found
 _RANK = 50  # the neighbour that the points found by then are as good as
 _LANES_WANTED = 1.35  # for each point wanted: some points are found in both of their cells
+_LONGEST = 1.5  # a number of a unit row, turned or not, is never larger
+_WIDEST = 8.0  # no room, and no distance between scores, is wider
 _STALE = 1.5  # times as many points as when gap and most were measured: they are measured again
 _CROWDED = 65536  # points; from four times as many on, more have to be scored
 _SHARP = 384  # dimensions from which codes tell points well apart; with fewer, more points have to be scored
@@ -174,9 +176,11 @@ class Partition:
         points = np.flatnonzero(self._parts.cells[:, 0] > 0)
         asked = points[np.linspace(0, len(points) - 1, min(len(points), _ASKED)).round().astype(np.int64)]
         parts, self._measured = self._parts, self._count
+        turned = self._turned(rows, asked)
+        sound = turned.any(axis=1)
+        asked, turned = asked[sound], turned[sound]
         if not len(asked):
             return
-        turned = self._turned(rows, asked)
         self._room = _room(turned)
         self._far, self._gap, self._most = _FAR * self._room, 2.0, self.cells
         centres = parts.scales[: self.cells, None] * parts.centres
@@ -191,7 +195,8 @@ class Partition:
                 found, _ = self._found(rows[point][None], _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
                 if not len(found):
                     continue
-                cosines = rows[found] @ rows[point]
+                with np.errstate(over="ignore", invalid="ignore"):  # a damaged row may be among those found
+                    cosines = rows[found] @ rows[point]
                 order = np.argsort(-cosines, kind="stable")
                 near = found[order[1:11]]  # the first is itself
                 cells = parts.cells[near]
@@ -226,9 +231,7 @@ class Partition:
 
     def _code_centres(self, first: int, centres: Rows) -> None:
         parts, last = self._parts, first + len(centres)
-        sound = (np.abs(centres) <= 1.5).all(
-            axis=1, keepdims=True
-        )  # means of unit rows are; of damaged ones, who knows
+        sound = (np.abs(centres) <= _LONGEST).all(axis=1, keepdims=True)  # means of unit rows are
         centres = np.where(sound, centres, np.float32(0.0))
         scales = np.abs(centres).max(axis=1, initial=1e-30) / np.float32(127.0)
         parts.scales[first:last] = scales
@@ -332,11 +335,13 @@ class Partition:
         return points
 
     def _turned(self, rows: Rows, points: Numbers) -> Rows:
-        """(m, dim) the rows of points (m,), turned."""
+        """(m, dim) the rows of points (m,), turned; zeros for a damaged one, which would lead the loops astray."""
         turned = np.empty((len(points), self.dim), np.float32)
 
         def work(part: slice) -> None:
             scan.rotate(rows, points[part], self._turns, turned[part])
+            if not -_LONGEST <= turned[part].min(initial=0.0) <= turned[part].max(initial=0.0) <= _LONGEST:
+                turned[part][~(np.abs(turned[part]) <= _LONGEST).all(axis=1)] = 0.0
 
         spread(work, len(points))
         return turned
@@ -355,10 +360,14 @@ class Partition:
 
     def restore(self, state: dict[str, NDArray[Any]], points: int) -> None:
         """Be what `state` was. points: how many the field has. Raises ValueError for what cannot be a state."""
-        parts = self._parts.checked(state, points)
+        parts, figures = self._parts.checked(state, points), state["figures"]
+        most, held = max(len(parts.cells), len(parts.centres)), np.count_nonzero(parts.cells[:, 0] >= 0)
+        sound = figures.shape == (6,) and bool((np.abs(figures) <= [*[_WIDEST] * 3, *[most] * 3]).all())
+        if not sound or figures[4] != held or figures[3:].min() < 0:
+            raise ValueError("the figures cannot be those of so many points")
         with self._changing():
-            self._parts, (self._room, self._far, self._gap) = parts, state["figures"][:3].tolist()
-            self._most, self._count, self._measured = state["figures"][3:].astype(np.int64).tolist()
+            self._parts, (self._room, self._far, self._gap) = parts, figures[:3].tolist()
+            self._most, self._count, self._measured = figures[3:].astype(np.int64).tolist()
 
     # -- finding -------------------------------------------------------------------------------------------------------
 

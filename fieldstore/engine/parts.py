@@ -92,15 +92,41 @@ class Parts(NamedTuple):
                 raise ValueError(f"{name} point outside of what is there")
         if min(len(parts.scales), len(parts.heads), scan.LANES * len(parts.centre_blocks)) < cells:
             raise ValueError("there are more centres than places for them")
+        if not ((parts.scales[:cells] >= 0.0) & (parts.scales[:cells] <= 1.0)).all():
+            raise ValueError("centres lie beyond where any mean of unit rows is")
         if any((nobody != -np.inf).any() for nobody in parts.behind_centres()):
             raise ValueError("there are codes of no centre")
         chained = np.concatenate([parts.heads[:cells, 0], parts.following, parts.free])
         chained = chained[chained >= 0]
         if len(np.unique(chained)) < len(chained):
             raise ValueError("a block belongs to two chains, or to one twice")
-        if int(np.count_nonzero(held >= 0)) != int(parts.heads[:cells, 1].sum()):
+        if len(parts.free) != 1 or not parts._in_order(held >= 0):
             raise ValueError("lanes and their counts differ")
         return parts
+
+    def _in_order(self, held: NDArray[np.bool_]) -> bool:
+        """Whether each cell's chain has the blocks its lanes need, full but for the newest, and all others are free.
+
+        held (blocks, L): lanes in use. No block belongs to two chains.
+        """
+        heads, left = self.heads[: len(self.centres)].T.astype(np.int64)
+        if left.min(initial=0) < 0 or left.sum() != np.count_nonzero(held) or (heads[left == 0] != -1).any():
+            return False
+        lanes, free = np.zeros(len(held), np.int64), len(held)
+        here, left = heads[left > 0], left[left > 0]
+        fill = (left - 1) % scan.LANES + 1
+        while len(here):
+            if (here < 0).any():
+                return False
+            lanes[here], left, free = fill, left - fill, free - len(here)
+            here, more = self.following[here].astype(np.int64), left > 0
+            if (here[~more] != -1).any():
+                return False
+            here, left, fill = here[more], left[more], np.full(np.count_nonzero(more), scan.LANES)
+        following, block = self.following.tolist(), int(self.free[0])
+        while block >= 0:
+            block, free = following[block], free - 1
+        return free == 0 and bool((held.sum(axis=1) == lanes).all())
 
 
 def empty_block(size: int, last: int = -1) -> NDArray[np.uint64]:

@@ -4,7 +4,9 @@
 # count that no file of this size can hold could make us ask for all memory.
 """Checks of a database that calls itself a store."""
 
-from collections.abc import Callable, Iterable
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ _FACTS: dict[str, Callable[[Any], bool]] = {  # every fact of a store, and what 
 _LATER: dict[str, Callable[[Any], bool]] = {  # facts that a store has once there is a reason
     "repelled": lambda value: type(value) is int and value >= 0,
 }
+SEALED = frozenset({"uuid", "created", "dim", "embedder", "source_key"})  # which no entry of the ledger says
 _Object = tuple[str, str, str, str | None]  # type, name, table, SQL
 
 
@@ -68,6 +71,19 @@ def check_facts(path: Path | None, facts: dict[str, Any]) -> None:
             raise StoreDamaged(f"'{path}' says a {name} that cannot be; bring it back from a backup")
     if len(facts["frontier"]) != 32 * facts["size"].bit_count():
         raise StoreDamaged(f"'{path}': its frontier is of a ledger of another size; bring it back from a backup")
+
+
+def seal(facts: Mapping[str, Any]) -> int:
+    """CRC-32 over what a store is; kept as a fact beside them."""
+    return zlib.crc32(json.dumps([[name, facts.get(name)] for name in sorted(SEALED)], default=repr).encode())
+
+
+def check_seal(path: Path | None, facts: Mapping[str, Any]) -> None:
+    """StoreDamaged where the seal is broken; stores of before there was one have none."""
+    if facts.get("seal", seal(facts)) != seal(facts):
+        raise StoreDamaged(
+            f"'{path}': what it says it is was changed ({', '.join(sorted(SEALED))}); bring it back from a backup"
+        )
 
 
 def check_size(path: Path | None, facts: dict[str, Any], points: int, room: int) -> None:

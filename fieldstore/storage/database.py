@@ -31,7 +31,7 @@ import apsw
 
 from fieldstore.errors import FieldStoreError, NotAStore, StoreClosed, StoreDamaged, WriteFailed
 from fieldstore.ledger import LATEST, NO_ELEMENT, Draft, Kind, Leaf, Sum, commitment
-from fieldstore.storage.belief import check_facts, check_schema, check_size
+from fieldstore.storage.belief import SEALED, check_facts, check_schema, check_seal, check_size, seal
 from fieldstore.storage.files import Files
 from fieldstore.storage.filter_values import SCHEMA as FILTER_SCHEMA
 from fieldstore.storage.filter_values import FilterValues
@@ -174,7 +174,9 @@ class Database:
             ours = _SCHEMA + FILTER_SCHEMA + TEXT_SCHEMA + KEEP_OUT_SCHEMA + REPELLER_SCHEMA
             check_schema(self._path, found, ours)
             room = self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
-            check_size(self._path, self.facts(), self.points(), room)
+            facts = self.facts()
+            check_size(self._path, facts, self.points(), room)
+            check_seal(self._path, facts)
         finally:
             self.end_reading()
 
@@ -218,13 +220,18 @@ class Database:
 
     def facts(self) -> dict[str, Any]:
         """Everything the store is, by name."""
-        facts = dict(self._rows("SELECT key, value FROM facts"))
+        facts = self._all_facts()
         check_facts(self._path, facts)
         return facts
+
+    def _all_facts(self) -> dict[str, Any]:
+        return dict(self._rows("SELECT key, value FROM facts"))
 
     def set_facts(self, facts: dict[str, Any]) -> None:
         """Inside a transaction: state or restate facts."""
         self._connection.executemany("INSERT OR REPLACE INTO facts VALUES(?, ?)", facts.items())
+        if SEALED & facts.keys():
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES('seal', ?)", (seal(self._all_facts()),))
 
     def changes(self) -> int:
         """A number that differs whenever another connection has written since."""
@@ -289,13 +296,23 @@ class Database:
         self._connection.executemany("DELETE FROM erasing WHERE point = ?", ((point,) for point in points))
         self._connection.execute("INSERT INTO certificates(body) VALUES(?)", (certificate,))
 
+    def fold_in(self) -> bool:
+        """Move the log into the database; whether all of it went, and so nobody reads an older state any longer.
+
+        Raises WriteFailed when the disk refused.
+        """
+        return not self._checkpointed("FULL")[0]
+
     def checkpoint(self) -> tuple[int, int, int]:
         """Move the log into the database and truncate it: (0, 0, 0) when nothing of it is left.
 
         Raises WriteFailed when the disk refused; what was committed is safe in the log then.
         """
+        return self._checkpointed("TRUNCATE")
+
+    def _checkpointed(self, how: str) -> tuple[int, int, int]:
         try:
-            busy, pages, moved = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+            busy, pages, moved = self._rows(f"PRAGMA wal_checkpoint({how})")[0]
         except (apsw.BusyError, apsw.LockedError):
             return 1, -1, -1
         return int(busy), int(pages), int(moved)
@@ -369,7 +386,10 @@ class Database:
 
     def erased(self) -> list[int]:
         """Every point whose content was destroyed, or is about to be."""
-        return [point for (point,) in self._rows("SELECT point FROM sums WHERE kind = ?", (int(Kind.ERASE),))]
+        rows = self._rows("SELECT point, weight FROM sums WHERE kind = ?", (int(Kind.ERASE),))
+        if weighing := [point for point, weight in rows if weight]:
+            raise StoreDamaged(f"point {weighing[0]} is said to be erased, and weighs something; verify() tells more")
+        return [point for point, _ in rows]
 
     def all_sums(self) -> Iterator[list[tuple[bytes, int, int, int, int, int]]]:
         """Where every point stands, in point order, some ten thousand at a time: element, then the fields of a Sum."""

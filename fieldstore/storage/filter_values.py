@@ -50,7 +50,7 @@ class FilterValues:
             keys: list[str] = json.loads(found[0][0]) if found else []
         except (ValueError, TypeError, RecursionError):
             keys = [""]
-        if "" in keys or not all(isinstance(key, str) for key in keys):
+        if not isinstance(keys, list) or "" in keys or not all(isinstance(key, str) for key in keys):
             raise StoreDamaged("the filter keys that are declared cannot be read; bring the store back from a backup")
         return keys
 
@@ -86,7 +86,10 @@ class FilterValues:
         if not self.keys():
             return []
         sql = "SELECT value FROM filter_values WHERE point = ? AND number IN (SELECT number FROM filter_paths)"
-        return [value for (value,) in self._rows(sql, (point,))]
+        values = [value for (value,) in self._rows(sql, (point,))]
+        if not all(isinstance(value, str) for value in values):
+            raise StoreDamaged(f"what is kept of point {point} for a filter key is no text; verify() tells more")
+        return values
 
     def wrong(self) -> list[int]:
         """Points of which something else is kept than their metadata says; -1 for paths that are not the keys'."""

@@ -13,7 +13,7 @@ from fieldstore.storage.database import Database
 from fieldstore.storage.files import Files
 from fieldstore.storage.foreign import refuse_foreign, refuse_journal_of_many
 from fieldstore.storage.index_file import IndexFile
-from fieldstore.storage.leftovers import Search, search_folder
+from fieldstore.storage.leftovers import Search, files_below, search_folder
 from fieldstore.storage.lock import WriterLock, refuse_network_folder
 from fieldstore.storage.vectors import VectorFile, VectorMemory, Vectors
 
@@ -113,10 +113,8 @@ class Folder:
         return Search(0, 0, []) if self.path is None else search_folder(self.path, needles, everywhere=VECTORS)
 
     def strangers(self) -> list[str]:
-        """Files in the directory that are none of the store's."""
-        if self.path is None:
-            return []
-        return sorted(str(p.relative_to(self.path)) for p in self.path.rglob("*") if p.is_file() and p.name not in _OWN)
+        """Files in the directory, or below it, that are none of the store's."""
+        return [] if self.path is None else [name for name, _ in files_below(self.path) if name not in _OWN]
 
     def row_at(self, file: str, offset: int, dim: int) -> int | None:
         """The point whose row lies at this offset of the vectors; None for another file."""

@@ -109,11 +109,24 @@ def _steps(file: BinaryIO, size: int) -> Iterator[int]:
         first += _STEP
 
 
+def files_below(folder: Path) -> list[tuple[str, Path]]:
+    """Every plain file in a folder and below, by its name from there. OSError where a folder cannot be looked into."""
+    found: list[Path] = []
+
+    def refused(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refused):
+        found += (Path(place, name) for name in names)
+    plain = (path for path in found if path.is_file() and not path.is_symlink())
+    return sorted((str(path.relative_to(folder)), path) for path in plain)
+
+
 def _look(folder: Path, needles: list[bytes], everywhere: str) -> Search:
     finder = Finder(needles)
     result = Search(0, 0, [])
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
-        size, name = path.stat().st_size, str(path.relative_to(folder))
+    for name, path in files_below(folder):
+        size = path.stat().st_size
         result = result._replace(files=result.files + 1, bytes=result.bytes + size)
         seen: set[int] = set()
         with path.open("rb") as file:

@@ -1,8 +1,9 @@
 """Opening whatever there may be: 5,000 folders that were damaged, made by an attacker, or of an odd name or place.
 
-Random SQL by somebody who knows the tables, random bytes in any file, odd files, links and pipes, hostile numbers where
-numbers are: every one of them is refused by an error of ours or opened, and then every verb that reads works or says
-what is wrong. It must take no more than moments and megabytes, and change no file that is not the store's.
+Random SQL by somebody who knows the tables, random bytes in any file, an index of hostile numbers with every checksum
+right, odd files, links and pipes: every one of them is refused by an error of ours or opened, and then every verb that
+reads works or says what is wrong. It must take no more than moments and megabytes, and change no file that is not the
+store's.
 """
 
 import logging
@@ -18,6 +19,8 @@ import apsw
 import numpy as np
 
 from fieldstore import FieldStore, FieldStoreError
+from fieldstore.storage.files import DISK
+from fieldstore.storage.index_file import IndexFile
 from tests.torture import f7
 from tests.torture.figures import Figures
 from tests.torture.program import small
@@ -28,6 +31,7 @@ SLOW = 10.0  # seconds of this process that one folder may take
 ROOM = 1 << 32  # bytes of memory that may be asked for; every thread of ours reserves 64 MiB
 IMMENSE = 1 << 24  # bytes
 NUMBERS = [-(2**63), -1, 0, 1, 7, 29, 30, 255, 65536, 2**31, 2**32 - 1, 2**40, 2**53 + 1, 2**62, 2**63 - 1]
+FLOATS = [float("nan"), float("inf"), -float("inf"), 1e300, -1e300, 3e38, 0.0, -1.0, 1e-300]
 NAMES = ["ü", "a b", "名前", "e\u0301", "-rf", "a'b\"c", "%41?immutable=0#x", "x" * 200, "new\nline", "..."]
 TABLES = {
     "facts": ["key", "value"],
@@ -91,7 +95,7 @@ def made(path: Path) -> f7.Bytes:
 
 def looked(place: Path, luck: random.Random, name: str) -> Figures:
     """Open it, use it, and hear nothing but answers and errors of ours."""
-    where = os.path.relpath(place) if luck.random() < 0.2 else place
+    where, wrong = os.path.relpath(place) if luck.random() < 0.2 else place, list[str]()
     try:
         with FieldStore(where) as store:
             for verb in luck.sample(VERBS, 5):
@@ -99,12 +103,29 @@ def looked(place: Path, luck: random.Random, name: str) -> Figures:
                     verb(store)
                 except FieldStoreError:
                     continue
+            wrong = _invented(store)
             store.verify()
     except FieldStoreError:
         pass
     except Exception as error:
         return Figures(1, 0, 0, 1, 1, (f"{name}: {error!r}",))
-    return Figures(1, 1, 0, 1)
+    return Figures(1, 1, 0, 1, len(wrong), tuple(f"{name}: {said}" for said in wrong))
+
+
+def _invented(store: FieldStore) -> list[str]:
+    """What the index finds may be too little, but no record comes twice, or with a score that it does not have."""
+    try:
+        if not 0 < (store.dim or 0) < 10_000:
+            return []
+        query = np.ones(store.dim)
+        scores = {hit.id: hit.score for hit in store.search(query, 100, exact=True)}
+        found = [(hit.id, hit.score) for effort in (1.0, 5.0) for hit in store.search(query, 7, effort=effort)]
+    except FieldStoreError:
+        return []
+    if len(scores) < min(100, store.count()):
+        return []  # somebody gave records the same id
+    wrong = [f"{id} with the score {score}" for id, score in found if not abs(scores.get(id, 9.0) - score) < 1e-5]
+    return wrong + ["a record twice"] * (max(map(found.count, found), default=0) > 2)
 
 
 VERBS: list[Callable[[FieldStore], object]] = [
@@ -195,6 +216,29 @@ def by_bytes(place: Path, luck: random.Random, _: Path) -> str:
     return f"{path.name} at {at}"
 
 
+def by_index(place: Path, luck: random.Random, _: Path) -> str:
+    """Hostile numbers in the arrays of the saved index, and the checksums that fit them."""
+    if not all_files(place):
+        return "nothing"
+    index = IndexFile(DISK, place / "index")
+    stamp, arrays = index.load() or (None, {})
+    said = []
+    for _ in range(luck.choice([1, 1, 2, 4]) if arrays else 0):
+        name = luck.choice(sorted(name for name, array in arrays.items() if array.size))
+        array = arrays[name] = arrays[name].copy()
+        many = luck.choice([1, 1, 1, 2, array.size])
+        pool = FLOATS if array.dtype.kind == "f" else [*NUMBERS, *range(-3, 40)]
+        with np.errstate(all="ignore"):
+            numbers = np.array(luck.choices(pool, k=many)).astype(array.dtype)
+        array.reshape(-1)[[luck.randrange(array.size) for _ in range(many)]] = numbers
+        if luck.random() < 0.1:
+            arrays[name] = array[: luck.randrange(len(array))]
+        said.append(f"{many} of {name}")
+    if stamp is not None:
+        index.save(stamp, arrays)
+    return f"index: {', '.join(said)}"
+
+
 def by_files(place: Path, luck: random.Random, victim: Path) -> str:
     """A file in place of another: none, empty, a link, a pipe, a folder, immense, of something else."""
     name = luck.choice(
@@ -228,4 +272,4 @@ def all_files(place: Path) -> bool:
     return all(path.is_file() and not path.is_symlink() and path.stat().st_size < IMMENSE for path in paths)
 
 
-HARMS = [by_sql, by_sql, by_sql, by_bytes, by_bytes, by_files]
+HARMS = [by_sql, by_sql, by_sql, by_bytes, by_bytes, by_files, by_index]

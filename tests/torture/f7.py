@@ -1,7 +1,8 @@
 """Damage to every file of a store: bits flipped, pages zeroed and swapped, ends cut off, at rest and with a log.
 
-Half of the trials flip a bit; a third cut, in turn, at every sector's edge of every file. Caught means that opening, reading or `verify` says so; harmless, that every answer is what it was. Anything else is a
-wrong answer, and so is an error that is none of ours.
+Half of the trials flip a bit; a third cut, in turn, at every sector's edge of every file. Caught means that opening,
+reading or `verify` says so; harmless, that every answer is what it was. Anything else is a wrong answer, and so is an
+error that is none of ours.
 """
 
 import logging

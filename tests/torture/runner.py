@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -91,7 +92,14 @@ def main(arguments: list[str] | None = None) -> int:
                 running[pool.submit(run, piece)] = piece
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 piece = running.pop(future)
-                figures, seconds = done[piece] = future.result()
+                try:
+                    figures, seconds = done[piece] = future.result()
+                except (
+                    BrokenProcessPool
+                ):  # a crash takes both along; which of them it was, only running each again tells
+                    dead = [piece, *running.values()]
+                    print("the process died that ran", " or ".join(f"{name}, seed {one}" for name, one, _ in dead))
+                    return report(wanted, done, time.monotonic() - begin) or 1
                 for line in figures.broken:
                     print(f"{piece[0]}, seed {piece[1]}: {line}", flush=True)
                 if asked.resume:
