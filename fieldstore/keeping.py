@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from fieldstore import fingerprint, metadata
-from fieldstore.errors import UnknownRecord
+from fieldstore.errors import StoreDamaged, UnknownRecord
 from fieldstore.filters import Filter, value_at
 from fieldstore.ledger import Draft, kept_out, new_salt
 from fieldstore.mirror import Mirror
-from fieldstore.storage.database import Version
+from fieldstore.storage.database import Content, Version
 from fieldstore.storage.keep_out import Change, Row
 
 
@@ -128,6 +128,14 @@ def of_restored(keeping: Keeping, mirror: Mirror, versions: Sequence[Version], s
     keeping.lift([*rows, *_of_source(mirror, source)])
 
 
+def _source(content: Content, key: str) -> object:
+    """The value of the source key; None where the metadata is damaged, which must keep nobody from erasing it."""
+    try:
+        return value_at(metadata.decode(content.metadata), key)
+    except StoreDamaged:
+        return None
+
+
 def of_erased(keeping: Keeping, mirror: Mirror, versions: Sequence[Version], source: Any, secret: bytes | None) -> None:
     """Drop the fingerprints whose key lies in the store, of what an erase destroys; record others under the secret.
 
@@ -139,7 +147,7 @@ def of_erased(keeping: Keeping, mirror: Mirror, versions: Sequence[Version], sou
     points = {version.sum.point for version in versions}
     contents = database.contents(sorted(points))
     own = [row for row in database.keep_out.of_points(sorted(points)) if row.key is None]
-    sources = {point: value_at(metadata.decode(content.metadata), key) for point, content in contents.items()}
+    sources = {point: _source(content, key) for point, content in contents.items()}
     named = [] if source is None else [source]
     if database.keep_out.key() is not None:
         for value in [*sources.values(), *named]:

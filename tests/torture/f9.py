@@ -18,9 +18,9 @@ import numpy as np
 from fieldstore import FieldStore
 from tests.torture.figures import Figures
 
-COUNT, PIECE = 16000, 2000  # operations of the writers
+COUNT, PIECE = 16000, 16000  # operations of the writers, 2,000 each
 DIM, WRITERS, READERS = 16, 8, 4
-LONGEST = 600.0  # seconds
+LONGEST = 1200.0  # seconds
 
 
 def run(count: int, seed: int, folder: Path) -> Figures:
