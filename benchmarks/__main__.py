@@ -4,7 +4,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import add, batch, cells, data, field, filter, forget, growth, memory, open, query, readme
+from benchmarks import adapter, add, batch, cells, data, field, filter, forget, growth, memory, open, query, readme
 from benchmarks.plan import Pace, Plan
 from benchmarks.report import machine
 
@@ -18,6 +18,7 @@ QUESTIONS = {
     "filter": filter.run,
     "field": field.run,
     "batch": batch.run,
+    "adapter": adapter.run,
     "synthetic": cells.run,
 }
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- figures: written by `make figures` -->", "<!-- end of figures -->"
-ORDER = ("query", "growth", "add", "forget", "memory", "open", "filter", "field", "batch")
+ORDER = ("query", "growth", "add", "forget", "memory", "open", "filter", "field", "batch", "adapter")
 
 _OURS = "fieldstore"
 
