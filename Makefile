@@ -60,6 +60,7 @@ figures: .venv/bench/.installed  ## the committed figures of benchmarks/results 
 mutants: .venv/dev/.installed  ## break forgetting and durability, one thing at a time: each must turn a test red
 	$(DEV) -m tests.mutants
 	$(DEV) -m tests.torture.mutants
+	$(DEV) -m integrations.langchain.tests.mutants
 	$(DEV) -m integrations.llama_index.tests.mutants
 
 torture: .venv/dev/.installed  ## faults by the thousand, in at most an hour: kills, power cuts, failing disks, hostile input

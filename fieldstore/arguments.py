@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fieldstore import metadata as metadata_form
 from fieldstore.filters import Filter
@@ -79,8 +79,13 @@ def batch(
 
 def shape_of(vectors: ArrayLike, what: str) -> tuple[int, ...]:
     """The shape of what was given; ValueError for rows of different lengths."""
+    return array_of(vectors, what).shape
+
+
+def array_of(vectors: ArrayLike, what: str) -> NDArray[Any]:
+    """What was given, as an array; ValueError for rows of different lengths."""
     try:
-        return np.shape(vectors)
+        return np.asarray(vectors)
     except ValueError:
         raise ValueError(f"{what} must be rows of one length; these differ. Nothing was done") from None
 

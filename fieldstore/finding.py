@@ -63,10 +63,11 @@ class Finding:
         Raises ValueError for k < 1, an unknown `by`, an option of another mode, a vector without a direction, or a
         store without the text index that the mode needs.
         """
-        if vector is not None and len(shape := arguments.shape_of(vector, "query")) != 1:
-            raise ValueError(f"search takes one query, (dim,), not {shape}; search_many takes a matrix")
+        query = None if vector is None else arguments.array_of(vector, "query")  # once: a list takes its time
+        if query is not None and query.ndim != 1:
+            raise ValueError(f"search takes one query, (dim,), not {query.shape}; search_many takes a matrix")
         return self.search_many(
-            None if vector is None else np.asarray(vector)[None],
+            None if query is None else query[None],
             k,
             ids=ids,
             where=where,

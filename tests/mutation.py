@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("fieldstore", "integrations", "tests", "pyproject.toml")
-ON_PATH = "integrations/llama_index"  # before the editable install, which is of the tree that stays whole
+ON_PATH = ("integrations/langchain", "integrations/llama_index")  # before the editable installs, which stay whole
 
 
 class Mutant(NamedTuple):
@@ -65,6 +65,7 @@ def _copy(tree: Path) -> Path:
 
 def _run(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """The tests in a tree, until the first failure."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tree / ON_PATH), os.environ.get("PYTHONPATH", "")])}
+    path = [*(str(tree / folder) for folder in ON_PATH), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)

@@ -4,11 +4,13 @@ import ast
 
 import pytest
 
-from integrations.llama_index.tests import mutants as adapter
+from integrations.langchain.tests import mutants as langchain
+from integrations.llama_index.tests import mutants as llama_index
 from tests import mutants as core
 from tests.torture import mutants as torture
 
-MUTANTS = [*core.MUTANTS, *(mutant for some in torture.MUTANTS.values() for mutant in some), *adapter.MUTANTS]
+MUTANTS = [*core.MUTANTS, *(mutant for some in torture.MUTANTS.values() for mutant in some)]
+MUTANTS += [*langchain.MUTANTS, *llama_index.MUTANTS]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.breaks)

@@ -215,10 +215,10 @@ class FieldVectorStore(Forgetting, Searching):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         path = self.store.path
-        again = (
-            "a store in memory lives in this process alone" if path is None else f"open it again, path={str(path)!r}"
-        )
-        raise TypeError(f"a FieldVectorStore cannot be pickled or copied; {again}: FieldVectorStore(embedding, path)")
+        again = "one in memory lives in this process alone; give it a path"
+        if path is not None:
+            again = f"open it again with FieldVectorStore(embedding, path={str(path)!r})"
+        raise TypeError(f"a FieldVectorStore cannot be pickled or copied: {again}")
 
     # ---- writing
 

@@ -31,10 +31,10 @@ async def test_1_a_generator_is_not_used_up_by_counting_it(empty: FieldVectorSto
 async def test_2_too_few_ids_or_metadatas_are_an_error_and_lose_no_text_in_silence(
     empty: FieldVectorStore, columns: dict[str, Any]
 ) -> None:
-    for call in (empty.add_texts, empty.aadd_texts):
-        with pytest.raises(ValueError, match="got 2 texts but 1"):
-            result: Any = call([FOX, FISH], **columns)
-            await result
+    with pytest.raises(ValueError, match="got 2 texts but 1"):
+        empty.add_texts([FOX, FISH], **columns)
+    with pytest.raises(ValueError, match="got 2 texts but 1"):
+        await empty.aadd_texts([FOX, FISH], **columns)
     assert empty.store.count() == 0
 
 
@@ -165,16 +165,14 @@ def copies(empty: FieldVectorStore) -> FieldVectorStore:
 
 
 def test_mmr_keeps_the_order_of_choice(copies: FieldVectorStore) -> None:
-    assert ids_of(copies.max_marginal_relevance_search(FOX, k=4, lambda_mult=0.4)) == ["fox", "half", "unlike", "copy"]
+    assert ids_of(copies.max_marginal_relevance_search(FOX, k=4, lambda_mult=0.3)) == ["fox", "unlike", "half", "copy"]
 
 
 def test_lambda_is_not_inverted_and_0_is_not_taken_for_none(copies: FieldVectorStore) -> None:
     assert ids_of(copies.max_marginal_relevance_search(FOX, k=2, lambda_mult=1)) == ["fox", "copy"]
     assert ids_of(copies.max_marginal_relevance_search(FOX, k=2, lambda_mult=0)) == ["fox", "unlike"]
-    scored = copies.max_marginal_relevance_search_with_score(FOX, k=4, lambda_mult=0.4)
-    cosines = dict(copies.similarity_search_with_score(FOX))
-    del cosines
-    assert [round(score, 6) for _, score in scored][0] == 1.0
+    scored = copies.max_marginal_relevance_search_with_score(FOX, k=4, lambda_mult=0.3)
+    assert scored[0][1] == pytest.approx(1.0, abs=1e-6)
     assert [score for _, score in scored] != sorted((score for _, score in scored), reverse=True)
 
 
