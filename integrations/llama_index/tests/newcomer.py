@@ -1,10 +1,10 @@
-"""Follow the README to its LlamaIndex program as a newcomer: a fresh clone, a fresh environment, another store beside.
+"""Follow the READMEs, ours and the first page's program, as a newcomer: a fresh clone and environment, a store beside.
 
     python -m integrations.llama_index.tests.newcomer [-e] [OTHER]       (in the environment of `make test`)
 
 Clones what is committed, installs it by the README's own command (with -e: editable), and OTHER with it, which is
-llama-index-vector-stores-duckdb if not given; imports both stores at once; runs the program as printed, and compares
-what it prints. It is no test of pytest because it installs some 700 MB.
+llama-index-vector-stores-duckdb if not given; imports both stores at once; runs the programs as printed, and compares
+what they print. It is no test of pytest because it installs some 700 MB.
 """
 
 import argparse
@@ -13,9 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.test_readme import README, program_of
+from tests.test_readme import BLOCK, README, program_of
 
 INSTALL = "pip install . ./integrations/llama_index "  # as the README has it
+OURS = Path(__file__).resolve().parents[1] / "README.md"
 PREFIX = "llama-index-vector-stores-"
 
 
@@ -29,23 +30,27 @@ def main() -> int:
     packages = INSTALL.split()[2:]
     if arguments.editable:
         packages = [word for package in packages for word in ("-e", package)]
-    blocks = program_of("LlamaIndex")
+    programs = {"first page": program_of("LlamaIndex"), "ours": BLOCK.findall(OURS.read_text())}
     ours, other = (f"llama_index.vector_stores.{name}" for name in ("fieldstore", arguments.other.removeprefix(PREFIX)))
     with tempfile.TemporaryDirectory() as scratch:
         clone, python = Path(scratch) / "fieldstore", Path(scratch) / "venv/bin/python"
         _run("git", "clone", "--quiet", str(README.parent), str(clone), cwd=scratch)
         _run(sys.executable, "-m", "venv", str(python.parents[1]), cwd=scratch)
         _run(str(python), "-m", "pip", "install", "--quiet", *packages, cwd=clone)
-        _run(str(python), "-m", "pip", "install", "--quiet", arguments.other, cwd=clone)
+        _run(str(python), "-m", "pip", "install", "--quiet", arguments.other, "pytest", cwd=clone)
         for first, second in ((ours, other), (other, ours)):
             _run(str(python), "-c", f"import {first}, {second}, llama_index.core", cwd=scratch)
-        program = Path(scratch) / "program.py"
-        program.write_text("".join(code for code, _ in blocks))
-        said = _run(str(python), str(program), cwd=scratch)
-    expected = "".join(printed for _, printed in blocks)
-    print(said, end="")
-    print("as printed" if said == expected else f"NOT as printed, which is:\n{expected}")
-    return int(said != expected)
+        wrong = []
+        for name, blocks in programs.items():
+            folder = Path(scratch) / name.replace(" ", "-")
+            folder.mkdir()
+            (folder / "program.py").write_text("".join(code for code, _ in blocks))
+            said = _run(str(python), "program.py", cwd=folder)
+            expected = "".join(printed for _, printed in blocks)
+            print(said, end="")
+            print("as printed" if said == expected else f"NOT as printed, which is:\n{expected}")
+            wrong += [name] if said != expected else []
+    return len(wrong)
 
 
 def _run(*command: str, cwd: str | Path) -> str:
