@@ -219,6 +219,9 @@ def test_senseless_questions_are_refused(three: FieldVectorStore) -> None:
         three.query(ask(mmr_threshold=0.5))
     with pytest.raises(ValueError, match="mmr_threshold is 2"):
         three.query(ask(), mode="mmr", mmr_threshold=2)
+    for mode in (3, ["mmr"], "ascent"):
+        with pytest.raises(ValueError, match="unsupported mode"):
+            three.query(ask(), mode=mode)
     with pytest.raises(ValueError, match="query_embedding"):
         three.query(VectorStoreQuery(query_str=FOX))
     with pytest.raises(ValueError, match="dimensions"):

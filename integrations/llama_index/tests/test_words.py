@@ -131,6 +131,8 @@ def test_what_words_cannot_answer_is_refused_by_name(words: FieldVectorStore) ->
         words.query(ask(mode="hybrid", sparse_top_k=3))
     with pytest.raises(ValueError, match="as they are now"):
         words.as_of(1).query(texting("fox"))
+    by_words = FieldVectorStore(store=words.client, mode="hybrid")
+    assert by_words.as_of(1).query(ask()).ids == ["1", "2"], "the default there is the cosine"
     assert ids_of(words.get_nodes()) == ["1", "2", "3", "4"]
 
 

@@ -24,7 +24,7 @@ from llama_index.vector_stores.fieldstore.filters import EVERYTHING, FILTER_KEYS
 from llama_index.vector_stores.fieldstore.finding import Finding, in_thread
 from llama_index.vector_stores.fieldstore.nodes import ID, SOURCE, columns, weights_of
 from llama_index.vector_stores.fieldstore.past import PastVectorStore
-from llama_index.vector_stores.fieldstore.queries import Mode, checked_mode
+from llama_index.vector_stores.fieldstore.queries import WORDED, Mode, checked_mode
 
 _DEFAULT_PERSIST_PATH = os.path.join(DEFAULT_PERSIST_DIR, DEFAULT_PERSIST_FNAME)
 
@@ -320,9 +320,11 @@ class FieldVectorStore(Finding):
     def as_of(self, at: int | datetime, *, forgotten: bool = False) -> PastVectorStore:
         """The store as it was after that ledger entry, or at that time, to be read; an index over it answers from then.
 
-        Without what is forgotten by now, unless forgotten=True asks for it. See `FieldStore.as_of`.
+        Without what is forgotten by now, unless forgotten=True asks for it; and without an index of words, so a store
+        whose queries look for words by default answers by cosine there. See `FieldStore.as_of`.
         """
-        return PastVectorStore(self._store.as_of(at, forgotten=forgotten), mode=self.mode)
+        mode = "default" if self.mode in WORDED else self.mode
+        return PastVectorStore(self._store.as_of(at, forgotten=forgotten), mode=mode)
 
     def rebuild_docstore(self, *, forgotten: bool = True) -> SimpleDocumentStore:
         """A docstore for an index over a store that was opened again, so that `refresh_ref_docs` knows what is there.

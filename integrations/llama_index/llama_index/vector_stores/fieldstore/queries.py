@@ -102,7 +102,7 @@ def question(query: VectorStoreQuery, default: Mode, arguments: Mapping[str, Any
 
 def checked_mode(mode: Any) -> Mode:
     """One of our modes; ValueError for any other."""
-    if mode not in _OPTIONS:
+    if not isinstance(mode, str) or mode not in _OPTIONS:
         raise ValueError(f"unknown or unsupported mode {mode!r}; fieldstore has {', '.join(_OPTIONS)}")
     known: Mode = mode
     return known
