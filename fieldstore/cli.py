@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fieldstore import plots
 from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.engine.warming import warm
 from fieldstore.errors import FieldStoreError
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keys: dict[str, Any] = {name: getattr(asked, name, None) for name in ("signing_key", "keep_out_key")}
         with FieldStore(asked.store, **keys, create=False, read_only=asked.command not in _WRITING) as store:
             return _with_store(store, asked)
-    except (FieldStoreError, ValueError, OSError) as error:
+    except (FieldStoreError, ValueError, OSError, ImportError) as error:
         print(f"fieldstore: {error}", file=sys.stderr)
         return 1
 
@@ -65,6 +66,8 @@ def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
     elif asked.command == "history":
         for entry in store.history(asked.id) if asked.id else store.entries():
             print(_line(entry))
+    elif asked.command == "plot":
+        return _drawn(store, asked)
     elif asked.command == "forget":
         options: dict[str, Any] = {"near": asked.near, "dry_run": asked.dry_run, "keep_out": asked.keep_out}
         return _done(store.forget(asked.ids or None, source=asked.source, **options, **said))
@@ -124,6 +127,16 @@ def _parser() -> argparse.ArgumentParser:
     let_in.add_argument("--keep-out-key", metavar="FILE", help="the secret that erase --keep-out was given")
     let_in.add_argument("--reason")
     let_in.add_argument("--actor")
+    plot = commands.add_parser("plot", help="draw the field around a record, shares at its place, or weight over time")
+    plot.add_argument("store")
+    plot.add_argument(
+        "what",
+        choices=("field", "shares", "weight"),
+        help="the field with a record and without it; the shares of its place's attractors; the ledger's net weight",
+    )
+    plot.add_argument("--id", help="a live or forgotten record; not for weight")
+    plot.add_argument("--to", required=True, metavar="FILE", help="where to: .png, .svg, .pdf")
+    plot.add_argument("--steps", type=int, default=121, help="of field: places across and up (default 121)")
     for name, help in (
         ("forget", "take records out of every answer"),
         ("restore", "bring forgotten records back"),
@@ -155,6 +168,22 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("erase", "erase-again"):
             verb.add_argument("--signing-key", help="PEM file of an Ed25519 private key, outside the store")
     return parser
+
+
+def _drawn(store: FieldStore, asked: argparse.Namespace) -> int:
+    if (asked.what == "weight") != (asked.id is None):
+        raise ValueError(f"plot {asked.what} {'takes no --id' if asked.id else 'needs --id'}; nothing was drawn")
+    if asked.what == "weight":
+        figure = plots.weight_of(store.entries())
+    elif asked.what == "shares":
+        found = store.search(plots.place_of(store, asked.id), by="attractors")
+        figure = plots.shares_of(found, title=f"Shares of the field at the place of {asked.id}")
+    else:
+        seen = plots.hills(store, asked.id)
+        figure = plots.map_of(seen, steps=asked.steps)
+        print(seen)
+    figure.savefig(asked.to)
+    return 0
 
 
 def _read(path: str | None) -> str | None:
