@@ -12,7 +12,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench figures mutants torture clean
+.PHONY: help demo test lint format bench vectors figures mutants torture clean
 
 # The first that is a Python we support. Tried only when an environment is to be made.
 PYTHONS := python3 python3.13 python3.12 python3.11
@@ -53,6 +53,9 @@ format: .venv/dev/.installed  ## let ruff format the code and mend what it can
 
 bench: .venv/bench/.installed  ## the benchmarks
 	$(BENCH) -m benchmarks $(BENCHFLAGS)
+
+vectors: .venv/demo/.installed  ## embed Cranfield, once, for the benchmarks of what comes back (TMPDIR keeps it)
+	HF_HUB_OFFLINE=1 $(DEMO) -m benchmarks.embed
 
 figures: .venv/bench/.installed  ## the committed figures of benchmarks/results into README.md, and their plots
 	$(BENCH) -m benchmarks readme

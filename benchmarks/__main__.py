@@ -4,7 +4,24 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import adapter, add, batch, cells, data, field, filter, forget, growth, memory, open, query, readme
+from benchmarks import (
+    adapter,
+    add,
+    batch,
+    cells,
+    data,
+    field,
+    filter,
+    forget,
+    growth,
+    leaks,
+    memory,
+    open,
+    pictures,
+    query,
+    readme,
+    retrieval,
+)
 from benchmarks.plan import Pace, Plan
 from benchmarks.report import machine
 
@@ -19,6 +36,9 @@ QUESTIONS = {
     "field": field.run,
     "batch": batch.run,
     "adapter": adapter.run,
+    "retrieval": retrieval.run,
+    "leaks": leaks.run,
+    "pictures": pictures.run,
     "synthetic": cells.run,
 }
 
@@ -29,6 +49,9 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("question", nargs="*", help=f"of {', '.join(QUESTIONS)}; none = all of them; or readme")
     parser.add_argument(
         "--data", default="synthetic", help="synthetic, minilm, or a folder with vectors.npy, queries.npy"
+    )
+    parser.add_argument(
+        "--collection", default="cranfield", help="cranfield, or a folder with docs.jsonl, queries.jsonl, qrels.tsv"
     )
     parser.add_argument(
         "--points", type=int, help="how many (default: what the question is about, 100,000 or a million)"
@@ -52,7 +75,9 @@ def main(words: list[str] | None = None) -> None:
         parser.error(str(error))
     kept = Path(tempfile.gettempdir()) / "fieldstore-benchmarks-quick" if asked.quick else readme.RESULTS
     how: Pace = "quick" if asked.quick else "fast" if asked.fast else "full"
-    plan = Plan(asked.data, asked.points, asked.results or kept, peers=not asked.no_peers, pace=how)
+    plan = Plan(
+        asked.data, asked.points, asked.results or kept, peers=not asked.no_peers, pace=how, collection=asked.collection
+    )
     has = machine()
     print(f"On {has['cores']} cores, {has['memory in GiB']} GiB of memory.\n", flush=True)
     for question in asked.question or QUESTIONS:

@@ -8,6 +8,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ from benchmarks import synthetic as generator
 Rows = NDArray[np.float32]
 
 _SETS = Path("shared", "data")  # beside the repository, or beside a folder above it, on some machines
-_NAMED = ("minilm",)
+_VECTORS = ("vectors.npy", "queries.npy")
+_NAMED = ("minilm", "cranfield")
 _TIE = 1e-6  # cosines nearer than this are equal to float32
 _BLOCK = 50_000
 
@@ -68,18 +70,23 @@ def for_scale(name: str, count: int, queries: int) -> Data:
 
 
 def folder_of(name: str) -> Path | None:
-    """The folder of a data set; None for the synthetic one. ValueError when there is no such folder.
+    """The folder of a data set; None for the synthetic one. ValueError when there is no such folder."""
+    if name == "synthetic":
+        return None
+    if (folder := place_of(name, _VECTORS)) is not None:
+        return folder
+    hint = "; FIELDSTORE_DATA may name the folder it is in" if name in _NAMED else ""
+    raise ValueError(f"--data {name}: no folder with {' and '.join(_VECTORS)}{hint}; --data synthetic needs none")
+
+
+def place_of(name: str, files: Sequence[str]) -> Path | None:
+    """The folder called so, if it has these files; None when there is none.
 
     A set known by name is looked for in the folder that FIELDSTORE_DATA names, then in shared/data beside the
     repository, and beside each folder above it and above the current one.
     """
-    if name == "synthetic":
-        return None
-    for folder in _places_of(name) if name in _NAMED else [Path(name)]:
-        if (folder / "vectors.npy").is_file() and (folder / "queries.npy").is_file():
-            return folder
-    hint = "; FIELDSTORE_DATA may name the folder it is in" if name in _NAMED else ""
-    raise ValueError(f"--data {name}: no folder with vectors.npy and queries.npy{hint}; --data synthetic needs none")
+    folders = _places_of(name) if name in _NAMED else [Path(name)]
+    return next((folder for folder in folders if all((folder / file).is_file() for file in files)), None)
 
 
 def _places_of(name: str) -> list[Path]:

@@ -18,6 +18,7 @@ class Plan:
     question asks for. results: where JSON and plots go. peers: False leaves everybody else out.
     pace: "full"; "fast" measures the same sizes in fewer rounds, and builds no peer of a million points;
     "quick" is small and short, to see that it runs: its figures mean nothing.
+    collection: "cranfield", or a folder with docs.jsonl, queries.jsonl and qrels.tsv.
     """
 
     data: str
@@ -25,6 +26,7 @@ class Plan:
     results: Path
     peers: bool = True
     pace: Pace = "full"
+    collection: str = "cranfield"
 
     @property
     def quick(self) -> bool:

@@ -55,8 +55,8 @@ def test_the_readme_shows_the_committed_figures_and_no_others():
 
 
 def test_figures_are_written_with_their_ratio_and_recall_and_the_machine_by_its_size(tmp_path):
-    page = tmp_path / "README.md"
-    page.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n", encoding="utf-8")
+    page, (begin, end) = tmp_path / "README.md", readme.marks("figures")
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n", encoding="utf-8")
     readme.refresh(results_of(tmp_path / "results"), page)
     written = page.read_text(encoding="utf-8")
     assert written.startswith("before\n")
