@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -34,7 +35,7 @@ VERBS = (
     "reopen",
     "erase",
 )
-OPTIONS: dict[str, Any] = {"filter_keys": ["source"], "timeout": 0.0}
+OPTIONS: dict[str, Any] = {"filter_keys": ["source"], "text_index": True, "timeout": 0.0}
 
 
 class Kept(NamedTuple):
@@ -147,7 +148,9 @@ class Program:
             where = {"source": self.states[-1].records[ids[0]].metadata["source"]}
             self._append("forget", lambda store: store.forget(where=where), self._turned(ids, live=False))
         elif ids:
-            self._append("forget", lambda store: store.forget(ids, reason="asked"), self._turned(ids, live=False))
+            out = len(ids) == 2  # no text ever comes twice, so nothing is refused
+            forget = partial(FieldStore.forget, ids=ids, keep_out=out, reason="asked")
+            self._append("forget", forget, self._turned(ids, live=False))
 
     def _restore(self) -> None:
         if ids := self._some(False, 2):
