@@ -19,7 +19,7 @@ TESTS = [
             "forget_options",
             "keep_out",
         ),
-        *("checkpoint", "certificate", "merkle", "retention", "read_only", "past"),
+        *("checkpoint", "certificate", "merkle", "retention", "read_only", "past", "plots"),
     )
 ]
 
@@ -384,6 +384,12 @@ MUTANTS = [
         "fieldstore/store.py",
         "                if database.erasing():\n",
         "                if False:\n",
+    ),
+    Mutant(
+        "the map of a field without a record still has its hill",
+        "fieldstore/plots.py",
+        "_with(field, point, weight), _with(field, point, 0.0)",
+        "_with(field, point, weight), _with(field, point, weight)",
     ),
 ]
 

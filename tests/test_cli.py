@@ -26,7 +26,7 @@ from fieldstore.cli import main
 Run = Callable[..., tuple[int, list[str], str]]
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 EVERY_COMMAND = ["verify", "checkpoint", "stats", "ids", "get", "history", "forget", "restore", "erase", "erasures"]
-EVERY_COMMAND += ["kept-out", "let-in"]
+EVERY_COMMAND += ["kept-out", "let-in", "plot"]
 
 
 @pytest.fixture
@@ -284,8 +284,9 @@ def test_no_store_is_made_by_a_typo(run, tmp_path, command, place):
     if place == "a folder of something else":
         (path / "thesis.txt").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    ids = ["a"] if command in ("forget", "restore", "erase", "let-in") else []
-    status, lines, err = run(command, path, *ids)
+    words = ["a"] if command in ("forget", "restore", "erase", "let-in") else []
+    words = ["weight", "--to", tmp_path / "drawn.png"] if command == "plot" else words
+    status, lines, err = run(command, path, *words)
     assert sorted(tmp_path.rglob("*")) == before
     assert (status, lines) == (1, [])
     assert err.startswith("fieldstore: ")

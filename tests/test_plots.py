@@ -202,6 +202,23 @@ def test_the_command_draws_into_a_file_and_changes_nothing(what, tmp_path, rng, 
         assert store.verify() == []
 
 
+def test_the_command_says_what_it_needs_and_draws_nothing(tmp_path, rng, capsys):
+    with FieldStore(tmp_path / "notes", kappa=KAPPA) as store:
+        filled(store, rng)
+        assert store.verify() == []
+    place, drawn = str(tmp_path / "notes"), tmp_path / "drawn.png"
+    for words, said in (
+        (["field"], "plot field needs --id; nothing was drawn"),
+        (["weight", "--id", "secret"], "plot weight takes no --id; nothing was drawn"),
+        (["shares", "--id", "nobody"], "no record 'nobody'"),
+    ):
+        assert main(["plot", place, *words, "--to", str(drawn)]) == 1
+        assert said in capsys.readouterr().err
+    assert main(["plot", place, "weight", "--to", str(tmp_path / "drawn.xyz")]) == 1
+    assert "xyz" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes"]
+
+
 def test_without_matplotlib_the_extra_is_named(store, rng, monkeypatch, capsys, tmp_path):
     filled(store, rng)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
