@@ -15,6 +15,7 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
+from fieldstore import FieldStore
 from integrations.llama_index.tests.samples import DOOR, FISH, FOX, ask, embed, ids_of, node
 from llama_index.vector_stores.fieldstore import FieldQueryResult, FieldVectorStore
 
@@ -228,6 +229,26 @@ def test_senseless_questions_are_refused(three: FieldVectorStore) -> None:
         three.query(VectorStoreQuery(query_embedding=[1.0, 2.0]))
     with pytest.raises(ValueError, match="k must"):
         three.query(ask(k=0))
+
+
+@pytest.mark.parametrize("mode", ["default", "mmr", "field", "hybrid"])
+def test_an_exact_search_or_a_longer_one_reaches_the_store(
+    opener: Callable[..., FieldVectorStore], monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    store, search, told = opener(text_index=True), FieldStore.search, []
+
+    def spy(self: FieldStore, *args: Any, **options: Any) -> Any:
+        told.append({name: options.get(name) for name in ("exact", "effort")})
+        return search(self, *args, **options)
+
+    store.add([node("1"), node("2", FISH)])
+    past = store.as_of(1)
+    monkeypatch.setattr(FieldStore, "search", spy)
+    store.query(ask(), mode=mode, exact=True)
+    store.query(ask(), mode=mode, effort=3.0)
+    assert told == [{"exact": True, "effort": None}, {"exact": None, "effort": 3.0}]
+    if mode != "hybrid":
+        assert past.query(ask(), mode=mode, exact=True).ids == ["1", "2"], "the past is always exact"
 
 
 # -- get_nodes

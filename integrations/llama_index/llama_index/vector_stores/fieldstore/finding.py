@@ -50,8 +50,8 @@ class Finding(BasePydanticVectorStore):
         """The nodes that answer, best first, with their similarities; filtered before they are ranked.
 
         Arguments (a retriever's `vector_store_kwargs`): mode, "default", "mmr", "field", "text_search" or "hybrid";
-        ignore_node_ids, for a retriever that sends node_ids of its own accord (an index that holds an IndexNode does).
-        Mode "mmr":
+        ignore_node_ids, for a retriever that sends node_ids of its own accord (an index that holds an IndexNode does);
+        exact and effort, as in `FieldStore.search`: score every node, or look further. Mode "mmr":
         mmr_threshold, 1 = nearness alone, 0 = unlikeness alone; mmr_prefetch_k, how many of the nearest are looked at.
         The order is that of choice. Mode "field": per, a metadata key (or "ref_doc_id") of which each value answers
         once; reach, the cosine from which nodes are near-copies. Results may be fewer than asked for; fill=True adds
@@ -74,10 +74,12 @@ class Finding(BasePydanticVectorStore):
         elif asked.mode in WORDED:
             hits = self._worded(asked)
         else:
-            hits = self._search(asked, asked.k)
+            hits = self._search(asked, asked.k, **asked.options)
         return _result(hits, self.client.kappa, worded=asked.mode in WORDED)
 
     def _search(self, asked: Question, k: int, **options: Any) -> list[Hit]:
+        if isinstance(self.client, View):  # always exact
+            options = {name: value for name, value in options.items() if name not in ("exact", "effort")}
         # Without a vector only words are looked for, in a FieldStore.
         vector: Any = asked.vector
         return self.client.search(vector, k, ids=asked.ids, where=asked.where, **options)
@@ -93,12 +95,12 @@ class Finding(BasePydanticVectorStore):
         return self._search(asked, asked.k, by=by, text=asked.text, **asked.options)
 
     def _most_diverse(
-        self, asked: Question, mmr_threshold: float = 0.5, mmr_prefetch_k: int | None = None
+        self, asked: Question, mmr_threshold: float = 0.5, mmr_prefetch_k: int | None = None, **options: Any
     ) -> list[Hit]:
         if not 0 <= mmr_threshold <= 1:
             raise ValueError(f"mmr_threshold is {mmr_threshold}; it goes from 0 (most diverse) to 1 (nearest alone)")
         nearest = max(20, 4 * asked.k) if mmr_prefetch_k is None else max(asked.k, mmr_prefetch_k)
-        hits = {hit.id: hit for hit in self._search(asked, nearest)}
+        hits = {hit.id: hit for hit in self._search(asked, nearest, **options)}
         # What was forgotten since the search has no record any more, and is not shown.
         vectors = {record.id: record.vector for record in self.client.get(list(hits), vectors=True)}
         _, order = get_top_k_mmr_embeddings(

@@ -7,7 +7,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from llama_index.core.schema import NodeWithScore
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryResult
@@ -18,11 +18,11 @@ from llama_index.vector_stores.fieldstore.nodes import SOURCE
 Mode = Literal["default", "mmr", "field", "text_search", "hybrid"]
 
 _OPTIONS: dict[str, tuple[str, ...]] = {  # of each mode
-    "default": (),
-    "mmr": ("mmr_threshold", "mmr_prefetch_k"),
-    "field": ("per", "reach", "fill"),
+    "default": ("exact", "effort"),
+    "mmr": ("mmr_threshold", "mmr_prefetch_k", "exact", "effort"),
+    "field": ("per", "reach", "fill", "exact", "effort"),
     "text_search": (),
-    "hybrid": ("alpha",),
+    "hybrid": ("alpha", "exact", "effort"),
 }
 WORDED = ("text_search", "hybrid")  # modes that look for the words of the query
 _ANY_MODE = ("mode", "ignore_node_ids")
@@ -83,9 +83,9 @@ def question(query: VectorStoreQuery, default: Mode, arguments: Mapping[str, Any
     for name in _NOT_HONOURED:
         if getattr(query, name) is not None:
             raise ValueError(f"fieldstore cannot honour {name}={getattr(query, name)!r}; leave it out")
-    for name, its_mode in _IN_THE_QUERY.items():
-        if getattr(query, name) is not None and mode != its_mode:
-            raise ValueError(f"{name} belongs to mode {its_mode!r}, not {mode!r}; nothing was searched")
+    for name, owner in _IN_THE_QUERY.items():
+        if getattr(query, name) is not None and mode != owner:
+            raise ValueError(f"{name} belongs to mode {owner!r}, not {mode!r}; nothing was searched")
     if query.query_embedding is None and mode != "text_search":
         raise ValueError(f"a query in mode {mode!r} needs a query_embedding; nothing was searched")
     if query.query_str is None and mode in WORDED:
@@ -104,8 +104,7 @@ def checked_mode(mode: Any) -> Mode:
     """One of our modes; ValueError for any other."""
     if not isinstance(mode, str) or mode not in _OPTIONS:
         raise ValueError(f"unknown or unsupported mode {mode!r}; fieldstore has {', '.join(_OPTIONS)}")
-    known: Mode = mode
-    return known
+    return cast(Mode, mode)
 
 
 def _ids(query: VectorStoreQuery, arguments: Mapping[str, Any]) -> list[str] | None:
