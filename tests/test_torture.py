@@ -24,6 +24,8 @@ def test_faults_lose_nothing_that_was_acknowledged_and_make_no_answer_wrong(name
 def test_system_calls_that_fail_or_kill_from_outside_do_no_harm_either():
     figures, _ = runner.run(("F1_OUTSIDE", 7, 6))
     assert figures.good, figures.broken
+    figures, _ = runner.run(("F8_OUTSIDE", 7, 3))
+    assert figures.good, figures.broken
 
 
 def test_a_torture_test_without_faults_or_with_a_loss_is_red(capsys):

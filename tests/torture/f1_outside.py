@@ -35,11 +35,7 @@ def trial(number: int, here: Path) -> Figures:
     """One process, with one fault. Half of the programs end in an erase."""
     luck = random.Random(number)
     fault = f"{luck.choice(_FAULTS)}:when={luck.randint(1, 170)}"
-    command = [STRACE, "-f", "-qq", "-o", os.devnull, "-e", f"trace={_CALLS}", "-e", f"inject={_CALLS}:{fault}"]
-    child = [sys.executable, "-m", "tests.torture.f1_outside", str(here), str(number)]
-    root = Path(__file__).resolve().parents[2]
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(root)}
-    done = subprocess.run([*command, *child], cwd=root, env=environment, capture_output=True, text=True, check=False)
+    done = traced("f1_outside", here, number, fault)
     lines = [line.split() for line in done.stdout.splitlines()]
     acknowledged = [line for line in lines if line[0] == "acknowledged"]
     if done.returncode != 0 and "SIGKILL" not in fault and "refused" not in done.stdout:
@@ -50,6 +46,16 @@ def trial(number: int, here: Path) -> Figures:
         told = Told(int(steps), int(steps) < len(program_of(number).steps), int(size), bytes.fromhex(tree), ())
     hit = done.returncode != 0 or "refused" in done.stdout
     return judged(here, told, possible(program_of(number), told), f"F1 outside, program {number}, {fault}", int(hit))
+
+
+def traced(test: str, here: Path, number: int, fault: str) -> subprocess.CompletedProcess[str]:
+    """The process of a test, with the fault in the system calls that change a file."""
+    assert STRACE is not None
+    command = [STRACE, "-f", "-qq", "-o", os.devnull, "-e", f"trace={_CALLS}", "-e", f"inject={_CALLS}:{fault}"]
+    child = [sys.executable, "-m", f"tests.torture.{test}", str(here), str(number)]
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(root)}
+    return subprocess.run([*command, *child], cwd=root, env=environment, capture_output=True, text=True, check=False)
 
 
 def program_of(number: int) -> Program:
