@@ -13,6 +13,7 @@ import numpy as np
 from fieldstore import answers
 from fieldstore.engine.field import Mask, Ranking
 from fieldstore.engine.inputs import FloatRows
+from fieldstore.errors import StoreDamaged
 from fieldstore.mirror import Mirror
 from fieldstore.records import Hit
 
@@ -72,10 +73,12 @@ def _felt(mirror: Mirror, query: FloatRows, points: list[int]) -> dict[int, tupl
     if not points:
         return {}
     chosen = np.zeros(len(mirror.weights), np.bool_)
+    if not 0 <= min(points) <= max(points) < len(chosen):
+        raise StoreDamaged(f"the text index of {mirror.name} holds a point that there is not; verify() tells more")
     chosen[points] = True
     near = mirror.field.nearest(query, len(points), allowed=Mask(chosen))
     values = zip(near.cosines.tolist(), near.shares.tolist(), strict=True)
-    hidden = {point: (float(mirror.field.points[point] @ query), 0.0) for point in points}
+    hidden = {point: (float(mirror.row(point) @ query), 0.0) for point in points}
     return hidden | dict(zip(near.points.tolist(), values, strict=True))
 
 

@@ -342,3 +342,20 @@ def test_a_store_whose_folder_can_never_be_synced_refuses_to_open_and_nothing_is
             FieldStore(tmp_path / "s")
     with FieldStore(tmp_path / "s") as reopened:
         assert (reopened.count(), reopened.verify()) == (5, [])
+
+
+def test_a_forget_of_one_or_many_is_one_transaction_and_one_sync(tmp_path, rng):
+    """Now and then SQLite folds its log in behind the commit: two syncs more then, and one at the next commit."""
+    folder, count = tmp_path / "s", 700
+    disk = Disk(folder, record=True)
+    with FieldStore(folder, files=disk.files) as store:
+        store.add(rng.normal(size=(count, 8)), ids=[f"r{i}" for i in range(count)])
+        syncs = []
+        for ids in [*([f"r{i}"] for i in range(count - 100)), [f"r{i}" for i in range(count - 100, count)]]:
+            disk.trace.clear()
+            store.forget(ids)
+            syncs.append([op.name for op in disk.trace if op.kind in ("sync", "names")])
+        assert store.verify() == []
+    assert syncs.count(["store.db-wal"]) >= len(syncs) - 20
+    assert all(len(one) <= 2 or one == ["store.db-wal", "store.db-wal", "store.db"] for one in syncs)
+    assert len(syncs[-1]) <= 3

@@ -1,8 +1,9 @@
 """Erasing from a churned store: after each of 1,000 random erases no needle of what was erased is in any file.
 
 A scan of our own looks, over every file and the folder for temporary files, for random markers in text, metadata, id
-and reason, as UTF-8, UTF-16, base64, hex and JSON, and for every piece of the vector; the point's codes must be in no
-cell. What was not erased must be found, or the scan is blind.
+and reason, as UTF-8, UTF-16, base64, hex and JSON, for the words of the text index that no other record has, and for
+every piece of the vector, also as the place of a repeller; the point's codes must be in no cell. What was not erased
+must be found, or the scan is blind.
 """
 
 import os
@@ -30,7 +31,7 @@ def run(count: int, seed: int, folder: Path) -> Figures:
     temporary = patch.dict(os.environ, SQLITE_TMPDIR=str(folder), TMPDIR=str(folder))  # where we look
     temporary.start()
     try:
-        with FieldStore(folder / "s", filter_keys=["source"]) as store:
+        with FieldStore(folder / "s", filter_keys=["source"], text_index=True) as store:
             for first in range(0, RECORDS, 70):
                 written(store, [f"{seed}-{i}" for i in range(first, first + 70)], alive, luck, rng)
         store = FieldStore(folder / "s")
@@ -66,6 +67,12 @@ def marker(luck: random.Random) -> str:
     return f'M{luck.getrandbits(64):016x}é"\\ü{luck.getrandbits(64):016x}'
 
 
+def words(text: str) -> set[bytes]:
+    """Most of each word of the first marker, without letters that the index writes in another way or leaves out."""
+    marked = text.split()[0]
+    return {marked[6:17].encode(), marked[-11:].encode()}
+
+
 def written(store: FieldStore, ids: list[str], alive: dict[str, set[bytes]], luck: random.Random, rng) -> None:
     """Add records of new content, and note what of it an erase will have to destroy."""
     names = [f"{id}-{marker(luck)}" for id in ids]
@@ -78,7 +85,7 @@ def written(store: FieldStore, ids: list[str], alive: dict[str, set[bytes]], luc
     store.add(vectors, ids=names, texts=texts, metadatas=metadatas, reason=reason if len(ids) == 1 else None)
     for name, text, source, vector in zip(names, texts, sources, vectors, strict=True):
         said = [name, text.split()[0], source, *([reason] if len(ids) == 1 else [])]
-        alive[name] = needles.of_vector(vector).union(*map(needles.of_value, said))
+        alive[name] = needles.of_vector(vector).union(*map(needles.of_value, said)) | words(text)
 
 
 def churned(store: FieldStore, name: str, alive: dict[str, set[bytes]], luck: random.Random, rng) -> None:
@@ -88,13 +95,19 @@ def churned(store: FieldStore, name: str, alive: dict[str, set[bytes]], luck: ra
     new, text = np.float32(rng.normal(size=DIM)), marker(luck)
     store.restore(ids)
     store.update(ids[0], vectors=new, texts=text)
-    alive[ids[0]] |= needles.of_value(text) | needles.of_vector(store.get(ids[0], vectors=True)[0].vector)
+    alive[ids[0]] |= needles.of_value(text) | words(text) | needles.of_vector(store.get(ids[0], vectors=True)[0].vector)
     store.reweight(ids[1], luck.uniform(0.5, 4.0))
     reason = marker(luck)
     store.forget(ids[2], reason=reason)
     alive[ids[2]] |= needles.of_value(reason)
     if luck.random() < 0.5:
         store.restore(ids[2])
+    if luck.random() < 0.1:
+        reason = marker(luck)
+        placed = store.repel(ids[3], 0.99, reason=reason)
+        alive[ids[3]] |= needles.of_value(reason)
+        if luck.random() < 0.5:
+            store.unrepel(placed.name)
 
 
 def looked(folder: Path, gone: set[bytes], alive: dict[str, set[bytes]], luck: random.Random, name: str) -> Figures:

@@ -43,6 +43,12 @@ TABLES = {
     "certificates": ["number", "body"],
     "filter_paths": ["number", "rank", "path"],
     "filter_values": ["number", "point", "value"],
+    "repellers": ["seq", "element", "until", "point", "radius", "place", "salt"],
+    "kept_out": ["seq", "print", "what", "key", "point", "source", "salt"],
+    "text_index_data": ["id", "block"],
+    "text_index_idx": ["segid", "term", "pgno"],
+    "text_index_docsize": ["id", "sz"],
+    "text_index_config": ["k", "v"],
 }
 TEXTS = [
     "", "{", "{}", "[]", "null", "NaN", '{"a":1,"a":2}', '{"n":1e999}', "[" * 5000, '{"n":' * 3000, "\ud7ff",
@@ -83,11 +89,14 @@ def run(count: int, seed: int, folder: Path) -> Figures:
 def made(path: Path) -> f7.Bytes:
     """The files of a small store with something of everything."""
     rng = np.random.default_rng(12)
-    with FieldStore(path, filter_keys=["lang"]) as store:
+    with FieldStore(path, filter_keys=["lang"], text_index=True) as store:
         ids = [f"r{i}" for i in range(RECORDS)]
         metadatas = [{"lang": "de" if i % 2 else "en", "n": i} for i in range(RECORDS)]
         store.add(rng.normal(size=(RECORDS, DIM)), ids=ids, texts=ids, metadatas=metadatas, reason="filled")
         store.forget("r1", reason="asked for")
+        store.forget("r3", keep_out=True)
+        store.repel("r4", 0.9)
+        store.repel(rng.normal(size=DIM), 0.5, reason="not asked for")
         store.erase("r2")
     FieldStore(path).close()
     return f7.files_of(path)
@@ -135,6 +144,10 @@ VERBS: list[Callable[[FieldStore], object]] = [
     lambda store: (store.get(), store.ids(), store.ids(forgotten=True), store.stats()),
     lambda store: (list(store.entries()), store.certificates(), store.history("r0")),
     lambda store: store.residual("r1"),
+    lambda store: (store.repellers(), store.kept_out(), store.let_in([one.name for one in store.kept_out()])),
+    lambda store: store.search(None, 5, by="text", text="r5 or r7"),
+    lambda store: store.search(np.ones(store.dim or DIM), 5, by="hybrid", text="r5 r6"),
+    lambda store: (store.repel("r8", 0.9), store.unrepel([one.name for one in store.repellers()])),
     lambda store: store.forget(["r5"]),
     lambda store: store.add(np.ones(store.dim or DIM), ids=["r7"]),
     lambda store: store.erase(["r9"]),
