@@ -117,8 +117,8 @@ MUTANTS = [
     Mutant(
         "an erase leaves the log of the database",
         "fieldstore/storage/database.py",
-        "wal_checkpoint(TRUNCATE)",
-        "wal_checkpoint(PASSIVE)",
+        'return self._checkpointed("TRUNCATE")',
+        'return self._checkpointed("PASSIVE")',
     ),
     Mutant(
         "an erase does not overwrite what it deletes",
