@@ -22,6 +22,7 @@ from fieldstore.errors import (
     WriterBusy,
     WrongEmbedder,
 )
+from fieldstore.explanation import Explained, Explanation, Pull
 from fieldstore.past import View
 from fieldstore.records import Added, Carrier, Entry, Hit, KeptOut, Near, Receipt, Record, Repeller, Residual
 from fieldstore.store import FieldStore
@@ -33,6 +34,8 @@ __all__ = [
     "Certificate",
     "Entry",
     "ErasePending",
+    "Explained",
+    "Explanation",
     "Field",
     "FieldStore",
     "FieldStoreError",
@@ -42,6 +45,7 @@ __all__ = [
     "LeftoversFound",
     "Near",
     "NotAStore",
+    "Pull",
     "Ranking",
     "ReadOnlyStore",
     "Receipt",

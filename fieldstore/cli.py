@@ -15,10 +15,10 @@ from fieldstore import plots
 from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.engine.warming import warm
 from fieldstore.errors import FieldStoreError
-from fieldstore.records import Entry, KeptOut, Receipt
+from fieldstore.records import Entry, KeptOut, Receipt, Repeller
 from fieldstore.store import FieldStore
 
-_WRITING = ("forget", "restore", "erase", "erase-again", "let-in")
+_WRITING = ("forget", "restore", "erase", "erase-again", "let-in", "repel", "unrepel")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,6 +79,22 @@ def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
     elif asked.command == "let-in":
         for one in store.let_in(asked.names or None, source=asked.source, text=asked.text, **said):
             print(_kept(one))
+    elif asked.command == "repel":
+        placed = store.repel(asked.id, asked.radius, **said)
+        print(_repeller(placed))
+        for id in placed.hides:
+            print("hides", _one_line(id), sep="\t")
+    elif asked.command == "repellers":
+        for placed in store.repellers():
+            print(_repeller(placed))
+    elif asked.command == "unrepel":
+        return _done(store.unrepel(asked.names, **said))
+    elif asked.command == "explain":
+        (record,) = store.get(asked.id, vectors=True) or [None]
+        if record is None or record.vector is None:
+            raise ValueError(f"no record '{asked.id}' is live; nothing was done. fieldstore ids lists them")
+        explanation = store.explain(record.vector, k=asked.k, by=asked.by)
+        print(explanation.to_json() if asked.json else explanation)
     elif asked.command == "erasures":
         for element in store.erasures():
             print(element)
@@ -137,6 +153,23 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("--id", help="a live or forgotten record; not for weight")
     plot.add_argument("--to", required=True, metavar="FILE", help="where to: .png, .svg, .pdf")
     plot.add_argument("--steps", type=int, default=121, help="of field: places across and up (default 121)")
+    commands.add_parser("repellers", help="the places that records are hidden around").add_argument("store")
+    repel = commands.add_parser("repel", help="hide the records around one's place; lists them")
+    repel.add_argument("store")
+    repel.add_argument("id")
+    repel.add_argument("radius", type=float, help="the cosine from which they are hidden")
+    unrepel = commands.add_parser("unrepel", help="take repellers back")
+    unrepel.add_argument("store")
+    unrepel.add_argument("names", nargs="+", help="as `repellers` names them, such as r17")
+    for verb in (repel, unrepel):
+        verb.add_argument("--reason")
+        verb.add_argument("--actor")
+    explain = commands.add_parser("explain", help="what the field answers at a record's place, and why")
+    explain.add_argument("store")
+    explain.add_argument("id")
+    explain.add_argument("-k", type=int, default=5, help="how many answers")
+    explain.add_argument("--by", choices=("nearest", "attractors", "ascent"), default="attractors")
+    explain.add_argument("--json", action="store_true")
     for name, help in (
         ("forget", "take records out of every answer"),
         ("restore", "bring forgotten records back"),
@@ -184,6 +217,12 @@ def _drawn(store: FieldStore, asked: argparse.Namespace) -> int:
         print(seen)
     figure.savefig(asked.to)
     return 0
+
+
+def _repeller(one: Repeller) -> str:
+    place = "a vector" if one.record is None else _one_line(one.record)
+    said = " ".join(f"{name}={word!r}" for name, word in (("actor", one.actor), ("reason", one.reason)) if word)
+    return f"{one.name}\tradius {one.radius:g} around {place}, hides {len(one.hides)}\t{said}".rstrip()
 
 
 def _read(path: str | None) -> str | None:

@@ -22,7 +22,7 @@ from fieldstore import arguments, changes, keeping
 from fieldstore.arguments import Ids
 from fieldstore.engine.field import Field
 from fieldstore.errors import ErasePending, LeftoversFound, StoreDamaged, WriteFailed, WriterBusy
-from fieldstore.finding import Finding
+from fieldstore.explaining import Explaining
 from fieldstore.forgetting import Forgetting
 from fieldstore.hiding import Hiding
 from fieldstore.mirror import Mirror
@@ -37,7 +37,7 @@ from fieldstore.writing import writes
 _log = logging.getLogger("fieldstore")
 
 
-class FieldStore(Finding, Forgetting, Hiding, Trail):
+class FieldStore(Explaining, Forgetting, Hiding, Trail):
     """Records found by meaning, forgotten on request, with proof of both.
 
     path: the store's directory, created or opened; None = in memory. dim: dimensions of every vector; by default those

@@ -19,6 +19,7 @@ TESTS = [
             "forget_options",
             "keep_out",
         ),
+        *("repellers", "engine_repellers", "invariants"),
         *("checkpoint", "certificate", "merkle", "retention", "read_only", "past", "plots"),
     )
 ]
@@ -378,6 +379,72 @@ MUTANTS = [
         "fieldstore/past.py",
         "            if point in self._replaced\n",
         "            if False\n",
+    ),
+    Mutant(
+        "what is hidden stays in the cells",
+        "fieldstore/engine/field.py",
+        "            partition.take_out(points)\n            partition.put(",
+        "            partition.take_out(points[:0])\n            partition.put(",
+    ),
+    Mutant(
+        "a repeller is felt by those that are there, and not by those added later",
+        "fieldstore/engine/field.py",
+        "        if len(arrays.repellers.radii):\n            values = self._repelling()",
+        "        if False:\n            values = self._repelling()",
+    ),
+    Mutant(
+        "a repeller is not felt by phi",
+        "fieldstore/engine/field.py",
+        "        if not len(repellers.radii):\n            return powers, net\n",
+        "        if True:\n            return powers, net\n",
+    ),
+    Mutant(
+        "a repeller hides a little too much",
+        "fieldstore/engine/repellers.py",
+        "        return 1.0 - self.radii\n",
+        "        return 1.01 - self.radii\n",
+    ),
+    Mutant(
+        "taking a repeller back does nothing but write it down",
+        "fieldstore/storage/repellers.py",
+        'WHERE until IS NULL AND place IS NOT NULL", ())',
+        'WHERE place IS NOT NULL", ())',
+    ),
+    Mutant(
+        "a repeller is not seen by a second process",
+        "fieldstore/mirror.py",
+        "        if self.facts.get(REPELLED, -1) >= self._size:\n",
+        "        if self.facts.get(REPELLED, -1) >= self._size and self._changes is None:\n",
+    ),
+    Mutant(
+        "an erase keeps the place of a repeller",
+        "fieldstore/storage/database.py",
+        "        self.repellers.destroy(points)\n",
+        "",
+    ),
+    Mutant(
+        "an erase keeps a repeller that was placed by the vector alone",
+        "fieldstore/storage/repellers.py",
+        "if one.point in wanted or (one.point is None and one.place in places)]",
+        "if one.point in wanted]",
+    ),
+    Mutant(
+        "an erase takes the place of a repeller for its own",
+        "fieldstore/changes.py",
+        "        draft.unrepel(one.element, until)\n",
+        "",
+    ),
+    Mutant(
+        "verify believes whatever it finds of repellers",
+        "fieldstore/audit.py",
+        '        elif not known.destroyed and not hmac.compare_digest(one.commitment() or b"", known.commitment):\n',
+        "        elif False:\n",
+    ),
+    Mutant(
+        "a view of the past hides what is hidden today",
+        "fieldstore/past.py",
+        "        standing = database.repellers.standing(self.seq + 1)\n",
+        "        standing = database.repellers.standing()\n",
     ),
     Mutant(
         "an interrupted erase is not finished on open",

@@ -362,3 +362,26 @@ def test_python_dash_m_runs_the_same_command(notes, monkeypatch, capsys):
         runpy.run_module("fieldstore", run_name="__main__")
     assert caught.value.code == 0
     assert capsys.readouterr().out == "a\nb\n"
+
+
+def test_what_lies_around_a_record_is_hidden_listed_and_shown_again(run, notes):
+    status, lines, _ = run("repel", notes, "a", 0.9, "--reason", "too loud")
+    assert (status, lines) == (0, ["r4\tradius 0.9 around a, hides 1\treason='too loud'", "hides\ta"])
+    assert run("repellers", notes)[1] == lines[:1]
+    assert "hidden: out of every ranking" not in "".join(run("explain", notes, "b")[1])
+    assert run("unrepel", notes, "r4", "r9")[:2] == (1, ["unrepel\tr4", "unknown\tr9"])
+    assert run("repellers", notes)[1] == []
+    assert run("repel", notes, "a", 2)[0] == 1
+    assert well(notes)
+
+
+def test_what_answers_at_the_place_of_a_record_is_explained_as_text_and_as_json(run, notes):
+    status, lines, _ = run("explain", notes, "a", "-k", 1)
+    assert status == 0
+    assert lines[0].startswith("the field here: 1 copies")
+    assert lines[4].startswith("1. a  score 1.0000")
+    (line,) = run("explain", notes, "a", "--json")[1]
+    assert [hit["id"] for hit in json.loads(line)["hits"]] == ["a", "b"]
+    status, _, err = run("explain", notes, "c")
+    assert status == 1
+    assert "no record 'c' is live" in err

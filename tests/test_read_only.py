@@ -104,6 +104,7 @@ def test_no_public_verb_that_writes_is_missing_from_the_list():
             "verify",
             "stats",
             "repellers",
+            "explain",
             "kept_out",
             "forgotten",
         ),

@@ -189,6 +189,16 @@ class Field:
         """How many points of positive weight answer nothing, since something repels them."""
         return len(self._silent())
 
+    def felt(self, points: ArrayLike) -> NDArray[np.float64]:
+        """(m, r) what each repeller takes off the weight of points, numbers (m,), in copies; infinite if it must be.
+
+        Raises ValueError for an unknown point.
+        """
+        chosen = np.atleast_1d(np.asarray(points, dtype=np.int64))
+        self._check_points(chosen)
+        repelling = self._arrays.repellers.joined(self.points[:0], self.weights[:0])
+        return repelling.felt(self.points[chosen], self.kappa)
+
     def hidden(self) -> list[NDArray[np.int64]]:
         """For each repeller the points that it silences alone, or that would answer without it; those silenced now."""
         silent = self._silent()
@@ -464,8 +474,9 @@ class Field:
         if deeper.any():  # around a hole many are about as near, and codes cannot tell them apart
             more = wanted._replace(pool=min(_MORE * wanted.pool, len(points)), effort=1.5 * effort)
             among_more = candidates(rows[deeper], points, arrays.offsets, arrays.partition, more)
-            for column, better in zip(found[:3], among_more[:3], strict=True):
-                column[deeper] = better[:, : wanted.pool]
+            found.points[deeper] = among_more.points[:, : wanted.pool]
+            found.scores[deeper] = among_more.scores[:, : wanted.pool]
+            found.cosines[deeper] = among_more.cosines[:, : wanted.pool]
             found.counts[deeper] = np.minimum(among_more.counts, wanted.pool)
         return found
 

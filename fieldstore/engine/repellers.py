@@ -44,8 +44,8 @@ class Repellers(NamedTuple):
 
     def felt_at(self, queries: FloatRows, kappa: float) -> NDArray[np.bool_]:
         """(q,) near which of queries (q, dim) something is hidden: where a twentieth of a copy or more is taken off."""
-        near: NDArray[np.bool_] = (queries @ self.places.T > self.radii - math.log(20.0) / kappa).any(axis=1)
-        return near
+        near = queries @ self.places.T > self.radii - math.log(20.0) / kappa
+        return np.logical_or.reduce(near, axis=1)
 
     def joined(self, points: FloatRows, weights: NDArray[np.float64]) -> "Repelling":
         """All that repels: the points (n, d) of negative weight, in their order, and these behind them."""
