@@ -128,7 +128,7 @@ def _retrieval(field: Field, loaded: data.Data, plan: Plan, report: Report) -> l
     for name, who in (("nearest", "nearest"), ("founding experiment", f"{_STEPS} full-gradient steps in numpy")):
         beside, times = f"{who} {time_of(seconds[name])}", ratio(seconds[name], seconds["attractors"])
         report.figure(f"the ten attractors of a query, {where}", attractors, beside, times)
-    report.figure(f"by ascent: the maxima from 129 starts, {where}", time_of(seconds["ascent"]), "wanted: 50 ms", "")
+    report.figure(f"by ascent: the maxima from 129 starts, {where}", time_of(seconds["ascent"]), "wanted: 50 ms", None)
     return [
         {
             "": name,

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fieldstore import plots
 from fieldstore.certificate import Certificate, verify_certificate
 from fieldstore.engine.warming import warm
@@ -90,10 +92,10 @@ def _with_store(store: FieldStore, asked: argparse.Namespace) -> int:
     elif asked.command == "unrepel":
         return _done(store.unrepel(asked.names, **said))
     elif asked.command == "explain":
-        (record,) = store.get(asked.id, vectors=True) or [None]
-        if record is None or record.vector is None:
+        records = store.get(asked.id, vectors=True)
+        if not records:
             raise ValueError(f"no record '{asked.id}' is live; nothing was done. fieldstore ids lists them")
-        explanation = store.explain(record.vector, k=asked.k, by=asked.by)
+        explanation = store.explain(np.asarray(records[0].vector), k=asked.k, by=asked.by)
         print(explanation.to_json() if asked.json else explanation)
     elif asked.command == "erasures":
         for element in store.erasures():

@@ -131,8 +131,10 @@ class _Seen:
         pool[self._plain.points] = True
         self._attractors = field.attractors(row[0], _CANDIDATES, allowed=Mask(pool), groups=groups, reach=reach)
         self._maxima: dict[int, float] | None = None
-        self._own = dict(zip(self._plain.points.tolist(), self._plain.scores.tolist(), strict=True))
-        self._shares = dict(zip(self._plain.points.tolist(), self._plain.shares.tolist(), strict=True))
+        self._own: dict[int, float] = dict(zip(self._plain.points.tolist(), self._plain.scores.tolist(), strict=True))
+        self._shares: dict[int, float] = dict(
+            zip(self._plain.points.tolist(), self._plain.shares.tolist(), strict=True)
+        )
         self._head: dict[int, int] = {}
         self._members: dict[int, list[int]] = {}
         for point, members in zip(self._attractors.points.tolist(), self._attractors.members, strict=True):

@@ -366,10 +366,10 @@ def test_python_dash_m_runs_the_same_command(notes, monkeypatch, capsys):
 
 def test_what_lies_around_a_record_is_hidden_listed_and_shown_again(run, notes):
     status, lines, _ = run("repel", notes, "a", 0.9, "--reason", "too loud")
-    assert (status, lines) == (0, ["r4\tradius 0.9 around a, hides 1\treason='too loud'", "hides\ta"])
+    assert (status, lines) == (0, ["r5\tradius 0.9 around a, hides 1\treason='too loud'", "hides\ta"])
     assert run("repellers", notes)[1] == lines[:1]
     assert "hidden: out of every ranking" not in "".join(run("explain", notes, "b")[1])
-    assert run("unrepel", notes, "r4", "r9")[:2] == (1, ["unrepel\tr4", "unknown\tr9"])
+    assert run("unrepel", notes, "r5", "r9")[:2] == (1, ["unrepel\tr5", "unknown\tr9"])
     assert run("repellers", notes)[1] == []
     assert run("repel", notes, "a", 2)[0] == 1
     assert well(notes)

@@ -44,8 +44,8 @@ class Repellers(NamedTuple):
 
     def felt_at(self, queries: FloatRows, kappa: float) -> NDArray[np.bool_]:
         """(q,) near which of queries (q, dim) something is hidden: where a twentieth of a copy or more is taken off."""
-        near = queries @ self.places.T > self.radii - math.log(20.0) / kappa
-        return np.logical_or.reduce(near, axis=1)
+        near: NDArray[np.bool_] = np.any(queries @ self.places.T > self.radii - math.log(20.0) / kappa, axis=1)
+        return near
 
     def joined(self, points: FloatRows, weights: NDArray[np.float64]) -> "Repelling":
         """All that repels: the points (n, d) of negative weight, in their order, and these behind them."""
