@@ -62,11 +62,12 @@ class Keeping:
         self._rows.append(Row(seq, mark, what, name, point, source, salt))
         return seq
 
-    def lift(self, rows: Iterable[Row]) -> list[Row]:
-        """Let these in again; those of sources with all that was recorded with them. Returns what is lifted."""
+    def lift(self, rows: Iterable[Row], *, alone: bool = False) -> list[Row]:
+        """Let these in again; unless alone, those of sources with all that was recorded with them. Returns what is
+        lifted."""
         gone = {row.seq: row for row in rows}
         for row in [*gone.values()]:
-            if row.what == "source":
+            if row.what == "source" and not alone:
                 gone |= {other.seq: other for other in self._kept.of_source(row.seq)}
         for seq in sorted(gone):
             self._draft.let_in(self._mirror.folder.database.leaf(seq).element, seq)
@@ -155,7 +156,7 @@ def of_erased(keeping: Keeping, mirror: Mirror, versions: Sequence[Version], sou
             if rows and not _others(mirror, key, value, points):
                 own += rows
                 named.append(value)
-    keeping.lift(own)
+    keeping.lift(own, alone=True)  # texts of others that went with the source stay kept out
     if secret is None:
         return
     name, left = fingerprint.name_of(secret, mirror.facts["uuid"]), {point: contents[point].text for point in contents}

@@ -208,8 +208,8 @@ MUTANTS = [
     Mutant(
         "an erase leaves fingerprints under the key of the store",
         "fieldstore/keeping.py",
-        "    keeping.lift(own)\n    if secret is None:\n",
-        "    if secret is None:\n",
+        "    keeping.lift(own, alone=True)",
+        "    keeping.lift([], alone=True)",
     ),
     Mutant(
         "an erase does not look for fingerprints",

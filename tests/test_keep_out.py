@@ -310,6 +310,18 @@ def test_texts_that_two_records_share_are_kept_out_until_both_are_let_in(store):
     assert store.verify() == []
 
 
+def test_an_erase_of_a_source_leaves_kept_out_what_went_with_it_and_is_only_forgotten(store):
+    rows = [[1, 0], [1, 0.1], [0, 1]]
+    sources = [{"source": "a.md"}, {"source": "copy.md"}, {"source": "a.md"}]
+    store.add(rows, texts=["one", "one, more or less", "two"], ids=["a", "copy", "b"], metadatas=sources)
+    store.forget(source="a.md", near=0.95, keep_out=True)
+    store.erase(source="a.md")
+    assert [(one.what, one.id) for one in store.kept_out()] == [("text", "copy")]
+    again = store.add(rows, texts=["one", "one, more or less", "two"], ids=["x", "y", "z"], metadatas=sources)
+    assert again.kept_out == ("y",)
+    assert store.verify() == []
+
+
 def test_verify_notices_what_is_kept_out_without_the_ledger_or_no_longer(tmp_path):
     for number, damage in enumerate(
         [
