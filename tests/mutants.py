@@ -18,6 +18,7 @@ TESTS = [
             "text_index",
             "forget_options",
             "keep_out",
+            "hostile",
         ),
         *("repellers", "engine_repellers", "invariants"),
         *("checkpoint", "certificate", "merkle", "retention", "read_only", "past", "plots"),
@@ -451,6 +452,24 @@ MUTANTS = [
         "fieldstore/store.py",
         "                if database.erasing():\n",
         "                if False:\n",
+    ),
+    Mutant(
+        "an erase does not wait for who reads the state of before",
+        "fieldstore/erasure.py",
+        "    _wait_for_readers(database, timeout)\n",
+        "",
+    ),
+    Mutant(
+        "after a crash a copy in a folder below is taken for the store's own",
+        "fieldstore/storage/folder.py",
+        "files_below(self.path) if name not in _OWN]",
+        "files_below(self.path) if name.split('/')[-1] not in _OWN]",
+    ),
+    Mutant(
+        "an erase from a ledger that was tampered with is certified",
+        "fieldstore/erasure.py",
+        '    if tree.size != facts["size"] or tree.root() != Frontier(tree.size, facts["frontier"]).root():\n',
+        "    if False:\n",
     ),
     Mutant(
         "the map of a field without a record still has its hill",

@@ -80,13 +80,14 @@ def test_a_second_process_sees_a_forget_at_its_very_next_query(tmp_path, rng):
 def test_a_second_writer_waits_and_then_says_who_holds_the_store(tmp_path, rng):
     def holder(say, heard):
         with FieldStore(tmp_path / "s", dim=DIM) as store, store._mirror.folder.writing():
+            (tmp_path / "pid").write_text(str(os.getpid()))
             say(b"1")
             heard()
 
     with child(holder) as (heard, say):
         heard()
         store = FieldStore(tmp_path / "s", timeout=0.05)
-        with pytest.raises(WriterBusy, match=r"process \d+ .*nothing was changed"):
+        with pytest.raises(WriterBusy, match=f"process {(tmp_path / 'pid').read_text()} .*nothing was changed"):
             store.add(rng.normal(size=(1, DIM)))
         assert store.count() == 0  # readers are not kept waiting
         say(b"!")
