@@ -76,7 +76,7 @@ def in_cells() -> Iterator[None]:
 
 def filled(pieces: Pieces, vectors: Embedded) -> Stored:
     """A store in memory with all the pieces, and kappa measured from all of them."""
-    at = stored(FieldStore(), pieces, vectors.rows(pieces.texts))
+    at = stored(FieldStore(text_index=True), pieces, vectors.rows(pieces.texts))
     at.store.calibrate()
     return at
 
@@ -89,7 +89,7 @@ def _table(collection: Collection, pieces: Pieces, vectors: Embedded, copied: bo
         at = filled(pieces, vectors)
         if cells and at.store.field.state() is None and len(pieces.ids) >= _LEAST_CELLS[0]:
             raise RuntimeError("the store has no cells, so they cannot be measured")
-        answers = answered(at, questions, exact=not cells)
+        answers = answered(at, questions, list(collection.questions.values()), exact=not cells)
     at.store.close()
     return rows_of(Asked(collection, pieces, at.rows), answers)
 

@@ -51,8 +51,8 @@ def stored(store: FieldStore, pieces: Pieces, rows: Rows, batch: int | None = No
     return at
 
 
-def answered(at: Stored, questions: Rows, *, exact: bool) -> dict[str, Answers]:
-    """What every way answers to each of the questions (q, d); of a hundred where it ranks so many.
+def answered(at: Stored, questions: Rows, texts: list[str], *, exact: bool) -> dict[str, Answers]:
+    """What every way answers to each of the questions (q, d), texts (q,); a hundred where it ranks so many.
 
     exact: every piece is scored.
     """
@@ -66,6 +66,9 @@ def answered(at: Stored, questions: Rows, *, exact: bool) -> dict[str, Answers]:
         ways[f"MMR {share}"] = _each(near, questions, partial(_by_mmr, at.rows, share))
     ways[f"de-duplication at {_SAME:.2f}".replace("0.", ".")] = _each(near, questions, lambda a, _: thinned(a, at.rows))
     ways[ATTRACTORS] = attractors
+    ways["ascent"] = at.numbers(search(SHOWN, by="ascent"))
+    ways["words (BM25)"] = at.numbers(at.store.search_many(None, DEEP, by="text", texts=texts))
+    ways["hybrid"] = at.numbers(search(DEEP, by="hybrid", texts=texts))
     ways[FOLLOWED] = [_followed(*both) for both in zip(attractors, near, strict=True)]
     ways[BY_SOURCE[0]] = _each(near, questions, lambda answer, _: first_of_each(answer, at.pieces.sources))
     ways[BY_SOURCE[1]] = per

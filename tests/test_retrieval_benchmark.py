@@ -117,16 +117,16 @@ def test_a_store_in_cells_answers_as_one_that_is_scanned_flat(rng):
     rows = rng.normal(size=(1200, 24)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     ids = [str(number) for number in range(len(rows))]
-    pieces = Pieces(ids, ["text"] * len(ids), ids, ids)
-    with FieldStore() as flat, FieldStore() as cells:
+    pieces, asked = Pieces(ids, ["text"] * len(ids), ids, ids), ["text"] * 20
+    with FieldStore(text_index=True) as flat, FieldStore(text_index=True) as cells:
         without = ways.stored(flat, pieces, rows)
         with retrieval.in_cells():
             within = ways.stored(cells, pieces, rows)
-            found = ways.answered(within, rows[:20], exact=False)
+            found = ways.answered(within, rows[:20], asked, exact=False)
         assert flat.field.state() is None
         assert cells.field.state() is not None
-        exact = ways.answered(within, rows[:20], exact=True)
-        assert exact == ways.answered(without, rows[:20], exact=False)
+        exact = ways.answered(within, rows[:20], asked, exact=True)
+        assert exact == ways.answered(without, rows[:20], asked, exact=False)
         same = [len(set(a[:10]) & set(b[:10])) for a, b in zip(found["nearest"], exact["nearest"], strict=True)]
         assert np.mean(same) > 8.5
         assert flat.verify() == []
