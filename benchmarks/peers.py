@@ -2,7 +2,7 @@
 #
 # Rule: same points, same threads, one query at a time; inner product of unit rows, float32.
 # Rule: who is not installed is skipped by name.
-"""Vector indexes: hnswlib, usearch, FAISS."""
+"""Vector indexes: hnswlib, usearch, FAISS, the RaBitQ library."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -17,6 +17,8 @@ M, EF_CONSTRUCTION = 16, 200
 _EF = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 400)
 _PROBES = {2: (16, 32, 64), 3: (64, 128, 256), 5: (16, 32, 64, 128, 256), 10: (128, 256), 20: (128, 256, 512)}
 # by factor of the refinement; with MiniLM's 100,000 every other pair was slower than one of these at its recall
+_CODE_PROBES = (8, 16, 24, 32, 48, 64, 96, 128)
+_DEGREE = 32  # of SymphonyQG's graph, as in its documentation
 
 
 class Built(NamedTuple):
@@ -124,6 +126,36 @@ def faiss_flat(points: Rows, cores: int) -> Built:
     return Built({"exact": None}, lambda _, k: lambda query: index.search(query[None], k)[1][0])
 
 
+def rabitq_ivf(points: Rows, cores: int) -> Built:
+    """The RaBitQ library's own cells, as many as FAISS has, with codes of 8 bits."""
+    from rabitqlib import FinalAssignmentMode, IvfIndex, RaBitQKMeans
+
+    count, dim = points.shape
+    cells = _cells(count)
+    clusters = RaBitQKMeans(dim, cells, num_threads=cores, final_assignment=FinalAssignmentMode.Exact)
+    clusters.train(points)
+    index = IvfIndex(dim=dim, max_elements=count, num_clusters=cells, nbits=8, metric="ip")
+    index.build(points, clusters.centroids, clusters.assignments, num_threads=cores)
+
+    def at(probes: int, k: int) -> Search:
+        return lambda query: index.search(query[None], k=k, nprobe=probes)[0][0]
+
+    return Built({f"nprobe {probes}": probes for probes in _CODE_PROBES if probes <= cells}, at)
+
+
+def symphony_qg(points: Rows, cores: int) -> Built:
+    """A graph of codes that is built once: it takes in no further point and gives none up."""
+    from rabitqlib import SymqgIndex
+
+    index = SymqgIndex(dim=points.shape[1], max_degree=_DEGREE, metric="ip")
+    index.build(points, ef_construction=EF_CONSTRUCTION, num_threads=cores)
+
+    def at(ef: int, k: int) -> Search:
+        return lambda query: index.search(query[None], k=k, ef=max(ef, k))[0][0]
+
+    return Built({f"ef {ef}": ef for ef in _EF}, at)
+
+
 def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Built]:
     """Cells, about 3.2 √N (1,024 for 100,000), with short codes and an exact refinement of the best 2 to 20 times k.
 
@@ -134,7 +166,7 @@ def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Buil
         import faiss
 
         dim = points.shape[1]
-        cells = 2 ** round(np.log2(3.2 * len(points) ** 0.5))
+        cells = _cells(len(points))
         recipe = f"{f'RR{dim},' if rotate else ''}IVF{cells},{codes.format(dim // 2)},RFlat"
         index = faiss.index_factory(dim, recipe, faiss.METRIC_INNER_PRODUCT)
         inverted = faiss.extract_index_ivf(index.base_index if hasattr(index, "base_index") else index)
@@ -158,7 +190,11 @@ def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Buil
     return build
 
 
-# Left out: FAISS's RaBitQfs, which was slower than its RaBitQ at every setting; the RaBitQ library, which is C++ alone.
+def _cells(count: int) -> int:
+    return 2 ** round(np.log2(3.2 * count**0.5))
+
+
+# Left out: FAISS's RaBitQfs, which was slower than its RaBitQ at every setting.
 HNSWLIB = Peer("hnswlib", "hnswlib", hnswlib)
 ALL = (
     HNSWLIB,
@@ -166,5 +202,7 @@ ALL = (
     Peer("FAISS HNSW", "faiss", faiss_hnsw),
     Peer("FAISS IVF RaBitQ refine", "faiss", faiss_ivf("RaBitQ", rotate=True)),
     Peer("FAISS IVF PQ4fs refine", "faiss", faiss_ivf("PQ{}x4fs")),
+    Peer("RaBitQ library IVF", "rabitqlib", rabitq_ivf),
+    Peer("RaBitQ library SymphonyQG", "rabitqlib", symphony_qg),
     Peer("FAISS flat", "faiss", faiss_flat),
 )

@@ -15,7 +15,7 @@ from benchmarks.plan import Plan
 
 _PACKAGES = (
     *("fieldstore", "numpy", "numba", "faiss-cpu", "hnswlib", "usearch"),
-    *("chromadb", "lancedb", "qdrant-client", "sqlite-vec", "pykeops"),
+    *("chromadb", "lancedb", "qdrant-client", "sqlite-vec", "pykeops", "rabitqlib"),
 )
 
 Row = dict[str, str | float | int | None]
