@@ -234,7 +234,7 @@ def test_an_index_whose_arrays_lie_on_one_another_is_not_read(tmp_path):
     for array in header["arrays"]:
         array[3] = header["arrays"][0][3]  # each byte would be read three times
     text = json.dumps(header).encode()
-    head = struct.pack("<8sII", b"fieldidx", len(text), zlib.crc32(text)).ljust(64, b"\0")
+    head = struct.pack("<8sII", data[:8], len(text), zlib.crc32(text)).ljust(64, b"\0")
     (tmp_path / "index").write_bytes((head + text).ljust(64 + 65536, b"\0") + data[64 + 65536 :])
     assert file.load() is None
 

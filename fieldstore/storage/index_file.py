@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fieldstore.storage.files import Files
 
-_MARK = b"fieldidx"
+_MARK = b"fieldix2"  # another one when codes are made in another way: then no older index fits
 _EDGE = 64  # bytes
 _LONGEST_HEADER = 65536  # bytes
 _TYPES = ("<f8", "<f4", "<i8", "<i4", "<u8", "|i1")
@@ -69,7 +69,7 @@ class IndexFile:
         text = self._whole(file, _EDGE, length)
         if zlib.crc32(text) != check:
             raise ValueError("the header is damaged")
-        header = json.loads(text)
+        header = json.loads(bytes(text))
         arrays: Arrays = {}
         last = 0
         for name, kind, shape, offset, crc in header["arrays"]:
@@ -82,12 +82,12 @@ class IndexFile:
             data = self._whole(file, offset, size)
             if zlib.crc32(data) != crc:
                 raise ValueError("an array is damaged")
-            arrays[name] = np.frombuffer(data, kind).reshape(shape)
+            arrays[name] = data.view(kind).reshape(shape)
         return Stamp(*header["stamp"]), arrays
 
-    def _whole(self, file: int, offset: int, length: int) -> bytearray:
-        """So many bytes from there, to be written to by whoever holds them."""
-        data = bytearray(length)
+    def _whole(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
+        """So many bytes from there, to be written to by whoever holds them; as an array, numpy asks for large pages."""
+        data = np.empty(length, np.uint8)
         view, at = memoryview(data), 0
         while at < length:
             part = self._files.read(file, min(length - at, _STEP), offset + at)
