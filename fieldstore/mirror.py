@@ -21,6 +21,7 @@ from fieldstore.columns import Columns
 from fieldstore.engine.bandwidth import DEFAULT_KAPPA, measured_kappa
 from fieldstore.engine.field import Field, Mask
 from fieldstore.engine.inputs import not_unit
+from fieldstore.engine.threads import spread
 from fieldstore.errors import (
     FieldStoreError,
     ForkedStore,
@@ -44,6 +45,7 @@ from fieldstore.storage.text_index import FACT as TEXT_INDEX
 
 _WORTH_A_THREAD = 64  # points of an add; handing fewer over would cost more than it saves
 _NO_COSINE = 1.001  # whatever is beyond it
+_WORTH_A_CORE = 16384  # rows to be checked; with fewer, another thread would cost more than it saves
 _MEASURED_AT = (256, 4096)  # live points at which kappa measures itself
 
 _log = logging.getLogger("fieldstore")
@@ -169,7 +171,7 @@ class Mirror:
         if size == self._size:
             return
         try:
-            touched = np.array(database.sums_since(self._size), np.int64).reshape(-1, 2)
+            touched = database.sums_since(self._size)
         except (ValueError, TypeError, OverflowError) as error:
             raise StoreDamaged(f"the sums of {self.name} cannot be read ({error})") from None
         if touched.min(initial=0) < 0:
@@ -400,7 +402,8 @@ class Mirror:
 
     def _check_rows(self, rows: NDArray[np.float32], points: NDArray[np.int64]) -> None:
         """StoreDamaged where a row has another length than 1: what is no number would lead a loop astray."""
-        if len(wrong := not_unit(rows, points)):
+        wrong = np.concatenate(spread(lambda part: not_unit(rows, points[part]), len(points), _WORTH_A_CORE))
+        if len(wrong):
             raise StoreDamaged(f"the vector of point {wrong[0]} in {self.name} was changed: its length is not 1")
 
     def refuse_changed(self, points: NDArray[np.int64], cosines: NDArray[np.float32]) -> None:

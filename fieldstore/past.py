@@ -50,7 +50,7 @@ class View:
             if size:
                 self.time = datetime.fromtimestamp(database.leaf(size - 1).time, UTC)
             dim: int | None = mirror.facts["dim"]
-            now = np.array(database.sums_since(0), np.int64).reshape(-1, 2)
+            now = database.sums_since(0)
             weights = np.zeros(len(now), np.int64)
             weights[now[:, 0]] = now[:, 1]
             points, kappa = len(weights), mirror.facts["kappa"]

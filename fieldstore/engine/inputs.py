@@ -5,6 +5,7 @@
 """Checks of vectors, weights and parameters."""
 
 import math
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 ROUNDING = 1e-6  # error of a float32 cosine
 _PLURAL = {"vector": "vectors", "query": "queries", "place": "places"}
 
-_SLICE = 4096  # rows looked at together, so that they stay in the cache
+_TOGETHER = 2**17  # numbers of rows looked at together, so that they stay in the cache
 _NONE = np.empty(0, np.bool_)
 
 FloatRows = NDArray[np.float32]
@@ -29,7 +30,7 @@ def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRow
         return np.ascontiguousarray(vectors).reshape(1, dim)
     if isinstance(vectors, np.ndarray) and vectors.dtype == np.float32 and vectors.shape[1:] == (dim,):
         given: FloatRows = vectors
-        kept = np.concatenate([_near_one(given[i : i + _SLICE]) for i in range(0, len(given), _SLICE)] or [_NONE])
+        kept = np.concatenate([_near_one(given[part]) for part in _parts(len(given), dim)] or [_NONE])
         if kept.all():
             return np.ascontiguousarray(given)
     rows = _checked_rows(vectors, dim, what)
@@ -41,8 +42,18 @@ def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRow
 
 def not_unit(rows: FloatRows, points: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those of the points (m,) whose rows, of (n, dim), have another length than 1, or none at all."""
-    wrong = [part[~_near_one(rows[part])] for part in (points[i : i + _SLICE] for i in range(0, len(points), _SLICE))]
+    wrong = []
+    for some in (points[part] for part in _parts(len(points), rows.shape[1])):
+        first, last = int(some[0]), int(some[-1])
+        in_a_row = last - first + 1 == len(some) and bool((np.diff(some) == 1).all())
+        wrong.append(some[~_near_one(rows[first : last + 1] if in_a_row else rows[some])])
     return np.concatenate(wrong) if wrong else points
+
+
+def _parts(count: int, dim: int) -> Iterator[slice]:
+    """Slices of so many rows."""
+    size = max(1, _TOGETHER // dim)
+    return (slice(first, first + size) for first in range(0, count, size))
 
 
 def _near_one(rows: NDArray[Any]) -> NDArray[np.bool_]:
