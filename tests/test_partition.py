@@ -138,6 +138,44 @@ def test_a_code_says_what_the_paper_says(dim):
     assert a == pytest.approx(residual @ centre - slope * (signs @ centre), abs=1e-4 * dim)
 
 
+@pytest.mark.parametrize("dim", [*DIMS, 15, 17, 768, 1536, 3072])
+def test_a_query_is_rounded_to_four_bits_a_number_in_twos_complement(dim):
+    row = np.random.default_rng(dim).normal(size=dim).astype(np.float32)
+    planes = np.full((4, -(-dim // 64)), 2**64 - 1, np.uint64)
+    step, total = scan._quantise(row, planes)
+    bits = np.stack([np.unpackbits(plane.view(np.uint8), bitorder="little") for plane in planes]).astype(np.int64)
+    values = bits[0] + 2 * bits[1] + 4 * bits[2] - 8 * bits[3]
+    assert step == pytest.approx(np.abs(row).max() / 7.5)
+    assert np.abs(values[:dim] * np.float64(step) - row).max() <= 0.501 * step
+    assert not values[dim:].any()
+    assert total == values.sum()
+
+
+@pytest.mark.parametrize("size", [1, 2, 8, 16, 32, 256])
+def test_butterflies_make_the_walsh_hadamard_transform(size):
+    values = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    matrix = np.ones((1, 1))
+    while len(matrix) < size:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    turned = values.copy()
+    scan._hadamard(turned)
+    np.testing.assert_allclose(turned, matrix @ values, atol=1e-5 * size)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 20), st.sampled_from([0.0, 1e-3, 0.1, 3.0]))
+def test_the_best_few_are_chosen_and_no_worse_one_before_a_better(seed, blocks, most, scale):
+    rng = np.random.default_rng(seed)
+    guesses = (1.0 + scale * rng.normal(size=(blocks, 32))).astype(np.float32)
+    guesses[rng.random(guesses.shape) < rng.choice([0.0, 0.5, 0.99])] = -np.inf
+    values, items = np.empty(guesses.size + 32, np.float32), np.empty(guesses.size + 32, np.int64)
+    found = scan._highest(guesses, guesses.max(axis=1), most, values, items)
+    assert min(most, np.isfinite(guesses).sum()) <= found <= most + most // 3
+    assert guesses.ravel()[items[:found]].tolist() == values[:found].tolist()
+    assert len(set(items[:found].tolist())) == found
+    assert sorted(values[:found], reverse=True) == sorted(guesses.ravel(), reverse=True)[:found]
+
+
 def test_the_estimates_are_unbiased_and_their_error_shrinks_with_the_dimension():
     errors = {}
     for dim in (64, 384):

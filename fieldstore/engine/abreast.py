@@ -11,12 +11,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fieldstore.engine.pieces import WORD, everywhere, i64
+
 ABREAST = 16  # places whose sums are taken side by side
 _WHOLE = 1.5 * 2.0**52  # adding and taking away this rounds to a whole number
 _LIFT = 2.0**52 + 1023.0  # a whole number and this have the bits of its power of two lowest
 _SERIES = [math.log(2.0) ** i / math.factorial(i) for i in range(10, -1, -1)]  # of 2**f
-_WORD = ir.IntType(64)
-_INDEX = ir.IntType(32)
 
 
 @intrinsic
@@ -37,8 +37,8 @@ def products(typing: Any, places: Any, points: Any, found: Any, first: Any) -> A
         width = 16 if kind == ir.FloatType() else 8
         vector, wide = ir.VectorType(kind, width), ir.VectorType(ir.DoubleType(), width)
         length = cgutils.unpack_tuple(builder, places.shape)[0]
-        rows = [builder.gep(points.data, [builder.mul(_word(row), length)]) for row in range(8)]
-        targets = [builder.add(arguments[3], _word(row * ABREAST)) for row in range(8)]
+        rows = [builder.gep(points.data, [builder.mul(i64(row), length)]) for row in range(8)]
+        targets = [builder.add(arguments[3], i64(row * ABREAST)) for row in range(8)]
         sums = [cgutils.alloca_once(builder, vector) for _ in rows]
 
         def smaller(a: Any, b: Any) -> Any:
@@ -47,24 +47,24 @@ def products(typing: Any, places: Any, points: Any, found: Any, first: Any) -> A
         def together(row: Any, taken: list[Any], first: Any) -> Any:
             """Products of one row with the places' dimensions from `first` on, added up by halves."""
             if len(taken) == 1:
-                number = _everywhere(builder, builder.load(builder.gep(row, [first])), width)
+                number = everywhere(builder, builder.load(builder.gep(row, [first])), width)
                 return builder.fmul(taken[0], number)
             half = len(taken) // 2
             low = together(row, taken[:half], first)
-            return builder.fadd(low, together(row, taken[half:], builder.add(first, _word(half))))
+            return builder.fadd(low, together(row, taken[half:], builder.add(first, i64(half))))
 
         longest = length
         if vector != wide:
-            sixth = builder.and_(builder.add(builder.udiv(length, _word(6)), _word(7)), _word(-8))
-            longest = smaller(sixth, _word(64))
+            sixth = builder.and_(builder.add(builder.udiv(length, i64(6)), i64(7)), i64(-8))
+            longest = smaller(sixth, i64(64))
         for target in targets:
             _abreast(builder, found, target, width, ir.Constant(wide, None))
-        with cgutils.for_range_slice(builder, _word(0), length, longest) as (begin, _):
+        with cgutils.for_range_slice(builder, i64(0), length, longest) as (begin, _):
             for total in sums:
                 builder.store(ir.Constant(vector, None), total)
             end = smaller(builder.add(begin, longest), length)
-            with cgutils.for_range_slice(builder, begin, end, _word(8)) as (here, _):
-                items = [builder.mul(builder.add(here, _word(i)), _word(width)) for i in range(8)]
+            with cgutils.for_range_slice(builder, begin, end, i64(8)) as (here, _):
+                items = [builder.mul(builder.add(here, i64(i)), i64(width)) for i in range(8)]
                 taken = [_abreast(builder, places, item, width) for item in items]
                 for row, total in zip(rows, sums, strict=True):
                     builder.store(builder.fadd(builder.load(total), together(row, taken, here)), total)
@@ -90,7 +90,7 @@ def add_kernels(typing: Any, cosines: Any, weights: Any, rate: Any, tops: Any, p
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vector = ir.VectorType(ir.DoubleType(), ABREAST)
-        rate = _everywhere(builder, arguments[2], ABREAST)
+        rate = everywhere(builder, arguments[2], ABREAST)
         cosines, weights, tops, plus, minus = (
             context.make_array(signature.args[number])(context, builder, arguments[number])
             for number in (0, 1, 3, 4, 5)
@@ -101,7 +101,7 @@ def add_kernels(typing: Any, cosines: Any, weights: Any, rate: Any, tops: Any, p
             return ir.Constant(vector, [value] * ABREAST)
 
         def row_of(array: Any, row: Any, value: Any = None) -> Any:
-            return _abreast(builder, array, builder.mul(row, _word(ABREAST)), ABREAST, value)
+            return _abreast(builder, array, builder.mul(row, i64(ABREAST)), ABREAST, value)
 
         def larger(a: Any, b: Any) -> Any:
             return builder.select(builder.fcmp_ordered(">", a, b), a, b)
@@ -113,11 +113,11 @@ def add_kernels(typing: Any, cosines: Any, weights: Any, rate: Any, tops: Any, p
 
         nearest = cgutils.alloca_once(builder, vector)
         builder.store(constant(-math.inf), nearest)
-        with cgutils.for_range_slice(builder, _word(0), count, _word(1)) as (p, _):
+        with cgutils.for_range_slice(builder, i64(0), count, i64(1)) as (p, _):
             builder.store(larger(row_of(cosines, p), builder.load(nearest)), nearest)
-        before = row_of(tops, _word(0))
+        before = row_of(tops, i64(0))
         top = larger(power(builder.load(nearest))[1], before)
-        row_of(tops, _word(0), top)
+        row_of(tops, i64(0), top)
         least, down = builder.fsub(top, constant(1023.0)), builder.fsub(constant(_LIFT), top)
 
         def scale(whole: Any) -> Any:
@@ -127,8 +127,8 @@ def add_kernels(typing: Any, cosines: Any, weights: Any, rate: Any, tops: Any, p
         lowered = scale(before)
         sums = [cgutils.alloca_once(builder, vector) for _ in range(2)]
         for array, total in zip((plus, minus), sums, strict=True):
-            builder.store(builder.fmul(row_of(array, _word(0)), lowered), total)
-        with cgutils.for_range_slice(builder, _word(0), count, _word(1)) as (p, _):
+            builder.store(builder.fmul(row_of(array, i64(0)), lowered), total)
+        with cgutils.for_range_slice(builder, i64(0), count, i64(1)) as (p, _):
             exact, whole = power(row_of(cosines, p))
             rest = builder.fsub(exact, whole)
             square = builder.fmul(rest, rest)
@@ -139,14 +139,14 @@ def add_kernels(typing: Any, cosines: Any, weights: Any, rate: Any, tops: Any, p
                 odd = builder.fadd(builder.fmul(odd, square), constant(coefficient))
             kernel = builder.fmul(builder.fadd(even, builder.fmul(odd, rest)), scale(whole))
             weight = builder.load(builder.gep(weights.data, [p]))
-            share = builder.fmul(_everywhere(builder, builder.call(_absolute(builder), [weight]), ABREAST), kernel)
+            share = builder.fmul(everywhere(builder, builder.call(_absolute(builder), [weight]), ABREAST), kernel)
             positive = builder.fcmp_ordered(">", weight, ir.Constant(ir.DoubleType(), 0.0))
             with builder.if_else(positive) as branches:
                 for branch, total in zip(branches, sums, strict=True):
                     with branch:
                         builder.store(builder.fadd(builder.load(total), share), total)
         for array, total in zip((plus, minus), sums, strict=True):
-            row_of(array, _word(0), builder.load(total))
+            row_of(array, i64(0), builder.load(total))
         return context.get_dummy_value()
 
     return types.void(cosines, weights, rate, tops, plus, minus), generate
@@ -166,7 +166,7 @@ def _two_to(builder: Any, lifted: Any) -> Any:
     """2 ** power from power + _LIFT, float64, one or a vector of them: the lowest bits become the exponent."""
     kind = lifted.type
     vector = isinstance(kind, ir.VectorType)
-    words = ir.VectorType(_WORD, kind.count) if vector else _WORD
+    words = ir.VectorType(WORD, kind.count) if vector else WORD
     bits = builder.shl(builder.bitcast(lifted, words), ir.Constant(words, [52] * kind.count if vector else 52))
     return builder.bitcast(bits, kind)
 
@@ -178,19 +178,6 @@ def _abreast(builder: Any, array: Any, first: Any, width: int, value: Any = None
     return builder.load(place, align=4) if value is None else builder.store(value, place, align=4)
 
 
-def _everywhere(builder: Any, number: Any, width: int) -> Any:
-    """A vector of so many times the number."""
-    vector = ir.VectorType(number.type, width)
-    alone = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(_INDEX, 0))
-    return builder.shuffle_vector(
-        alone, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(_INDEX, width), None)
-    )
-
-
 def _absolute(builder: Any) -> Any:
     double = ir.DoubleType()
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(double, [double]), "llvm.fabs.f64")
-
-
-def _word(value: int) -> ir.Constant:
-    return ir.Constant(_WORD, value)

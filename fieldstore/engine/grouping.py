@@ -14,7 +14,7 @@ from fieldstore.engine import lanes, scan
 
 _PER_ROOT = 1.2  # groups for each square root of centres
 _ROUNDS = 4  # of k-means
-_LOOK = 12  # groups in which a point looks for its cells
+_LOOK = 8  # groups at least in which a point looks for its cells
 
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.float32]

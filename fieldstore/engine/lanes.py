@@ -16,8 +16,9 @@ following[block] is the next of the chain, or of the chain of free blocks that s
 
 import numpy as np
 
+from fieldstore.engine.coding import signs
 from fieldstore.engine.compiled import loop as _loop
-from fieldstore.engine.instructions import dot, signs
+from fieldstore.engine.instructions import dot
 from fieldstore.engine.scan import LANES
 
 _NOTHING = np.float32(-np.inf)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldstore.engine import lanes, scan
-from fieldstore.engine.arrays import with_room
+from fieldstore.engine import lanes, loops, scan
+from fieldstore.engine.arrays import sealed, with_room
 from fieldstore.engine.grouping import Groups, grouped, one_group
 from fieldstore.engine.parts import KEPT, Parts, empty_block
 from fieldstore.engine.threads import spread
@@ -26,7 +26,7 @@ _PER_ROOT = 4.5  # cells for each square root of points
 _SAMPLE = 16  # points for each cell, from which centres are learned
 _ROUNDS = 3  # of k-means
 _SPLIT_ROUNDS = 4  # of 2-means
-_LOOK = 12  # centres among which a point chooses its two cells
+_LOOK = 9  # centres at least among which a point chooses its two cells
 _SLICE = 8192  # points worked on at once
 _GROUPS_FROM = 3000  # cells among which many points look for theirs by groups
 _HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / kappa, goes into the cell always visited
@@ -35,7 +35,7 @@ _PULL = 0.7  # how much nearer the last one visited is for each unit that the po
 _SLACK = 0.03  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
 _LEAST_CELLS = 4  # visited by every query
 _ASKED = 256  # points whose neighbours measure the gap
-_NEIGHBOURS = 640  # candidates among which the ten nearest of such a point are looked for
+_NEIGHBOURS = 320  # candidates among which the ten nearest of such a point are looked for
 _REACHED = 0.95  # part of those neighbours that lie in the cells visited
 _ANYHOW = 0.99  # part of them in cells that are visited whatever was found
 _RANK = 50  # the neighbour that the points found by then are as good as
@@ -108,7 +108,7 @@ class Partition:
         fresh._learn(sample, wanted)
         fresh._put(rows, offsets, points, kappa)
         with self._changing():
-            fresh._measure(rows)
+            fresh._measure(rows, offsets)
             self._parts, self._count = fresh._parts, fresh._count
             self._room, self._far, self._gap = fresh._room, fresh._far, fresh._gap
             self._most, self._measured = fresh._most, fresh._measured
@@ -120,7 +120,7 @@ class Partition:
             while self.cells < _cells_for(len(self)):
                 self._split(rows, offsets, int(self._parts.heads[1 : self.cells, 1].argmax()) + 1)
             if self._count > _STALE * self._measured:
-                self._measure(rows)
+                self._measure(rows, offsets)
 
     def take_out(self, points: Numbers) -> None:
         """Clear every lane of points (m,); those that are not here are left alone."""
@@ -140,7 +140,7 @@ class Partition:
         known = points[points < len(cells)]
         left = -2 - cells[known]
         with self._changing():
-            cells[known[(left >= 0).all(axis=1)]] = -1
+            cells[known[(left >= -1).all(axis=1)]] = -1  # a point may have had one cell only
             for cell in np.unique(left[left > 0]).tolist():
                 members = self._emptied(cell)
                 first = cells[members, 0] == cell
@@ -149,6 +149,7 @@ class Partition:
                 self._code_centres(cell, centre.astype(np.float32))
                 where = np.full((len(members), 2), -1, np.int32)
                 where[:, 0] = cell
+                self._reserve(len(members))
                 self._lay(turned, offsets[members], members, where)
 
     def has(self, points: Numbers) -> NDArray[np.bool_]:
@@ -171,7 +172,7 @@ class Partition:
             used = np.flatnonzero(sizes)
             self._set_centres(1, (sums[used] / sizes[used, None]).astype(np.float32))
 
-    def _measure(self, rows: Rows) -> None:
+    def _measure(self, rows: Rows, offsets: NDArray[np.float64]) -> None:
         """Learn from the neighbours of some of the points in which cells, and how many, a query has to look."""
         points = np.flatnonzero(self._parts.cells[:, 0] > 0)
         asked = points[np.linspace(0, len(points) - 1, min(len(points), _ASKED)).round().astype(np.int64)]
@@ -191,18 +192,19 @@ class Partition:
         above = np.zeros(len(asked))
 
         def work(part: slice) -> None:
-            for number, point in enumerate(asked[part].tolist(), part.start):
-                found, _ = self._found(rows[point][None], _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
-                if not len(found):
+            queries = sealed(rows[asked[part]])
+            near = self._found(queries, _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
+            found, _, cosines, counts, _ = loops.ranked_of_each(queries, rows, offsets, *near, _RANK + 1)
+            for number, count in enumerate(counts.tolist(), part.start):
+                some, nearness = found[number - part.start, :count], cosines[number - part.start, :count]
+                sound = np.abs(nearness) <= _LONGEST  # a damaged row may be among those found
+                if not sound.any():
                     continue
-                with np.errstate(over="ignore", invalid="ignore"):  # a damaged row may be among those found
-                    cosines = rows[found] @ rows[point]
-                order = np.argsort(-cosines, kind="stable")
-                near = found[order[1:11]]  # the first is itself
-                cells = parts.cells[near]
+                some, nearness = some[sound], nearness[sound]
+                cells = parts.cells[some[1:11]]  # the first is itself
                 reached = np.where(cells > 0, scores[number, cells], np.where(cells == 0, np.inf, -np.inf)).max(axis=1)
-                below[number, : len(near)] = best[number] - reached
-                above[number] = cosines[order[: _RANK + 1][-1]] - best[number]
+                below[number, : len(cells)] = best[number] - reached
+                above[number] = nearness[-1] - best[number]
 
         spread(work, len(asked), least=32)
         below = np.where(below < np.inf, np.maximum(below, 0.0), np.nan)
@@ -269,9 +271,10 @@ class Partition:
         self._parts = self._parts._replace(cells=cells)
         self._reserve(2 * len(points))
         groups = self._groups(len(points))
+        room = np.empty((min(len(points), _SLICE), self.dim), np.float32)  # once: memory taken anew is slow at first
         for first in range(0, len(points), _SLICE):
             chosen = points[first : first + _SLICE]
-            turned = self._turned(rows, chosen)
+            turned = self._turned(rows, chosen, room)
             where = self._assigned(turned, groups, look=_LOOK, twice=True)
             where[offsets[chosen] > _HEAVY / kappa] = 0, -1
             self._lay(turned, offsets[chosen], chosen, where)
@@ -279,8 +282,7 @@ class Partition:
         self._count += len(points)
 
     def _lay(self, turned: Rows, offsets: NDArray[np.float64], points: Numbers, where: NDArray[np.int32]) -> None:
-        """Give turned rows a lane in each of their cells (m, 2); -1 = none."""
-        self._reserve(int(np.count_nonzero(where >= 0)))
+        """Give turned rows a lane in each of their cells (m, 2); -1 = none. There is room for them."""
         parts = self._parts
         slots = np.empty((len(points), 2), np.int64)
         lanes.place(where, parts.heads, parts.following, parts.free, slots)
@@ -322,6 +324,7 @@ class Partition:
         parts = self._parts
         where = np.full((len(points), 2), -1, np.int32)
         where[:, 0] = lanes.choose_half(turned, points, parts.cells, parts.centres, parts.scales, cell, other)
+        self._reserve(len(points))
         self._lay(turned, offsets[points], points, where)
         parts.cells[points, np.where(first, 0, 1)] = where[:, 0]
 
@@ -334,9 +337,12 @@ class Partition:
         )
         return points
 
-    def _turned(self, rows: Rows, points: Numbers) -> Rows:
-        """(m, dim) the rows of points (m,), turned; zeros for a damaged one, which would lead the loops astray."""
-        turned = np.empty((len(points), self.dim), np.float32)
+    def _turned(self, rows: Rows, points: Numbers, room: Rows | None = None) -> Rows:
+        """(m, dim) the rows of points (m,), turned; zeros for a damaged one, which would lead the loops astray.
+
+        In the room, (m or more, dim), if there is one.
+        """
+        turned = np.empty((len(points), self.dim), np.float32) if room is None else room[: len(points)]
 
         def work(part: slice) -> None:
             scan.rotate(rows, points[part], self._turns, turned[part])

@@ -13,13 +13,26 @@ A second cell for each point: Sun and others, "SOAR", NeurIPS 2023, lambda = 1.
 
 import numpy as np
 
+from fieldstore.engine.coding import (
+    above,
+    butterflies,
+    butterfly,
+    estimate,
+    farthest,
+    four_bits,
+    largest,
+    lowest,
+    ones,
+)  # fmt: skip
 from fieldstore.engine.compiled import loop as _loop
-from fieldstore.engine.instructions import dot, estimate, largest, lowest, prefetch
+from fieldstore.engine.instructions import dot, prefetch
 
 _AHEAD = 4  # blocks that are asked for before they are looked at
 LANES = 32  # codes of a block, as `estimate` reads them
 _STEPS = 64  # by which cells are put in order
 _RING = 8  # places for them
+_STEP, _FARTHEST = 0.04, 16.0  # below the best: where a bar for the best few is tried first, and last
+_HALVINGS = 16  # and how often it is moved
 _NOTHING = np.float32(-np.inf)
 
 
@@ -42,27 +55,24 @@ def _halves(values, width, last):
 
 
 @_loop
-def _hadamard(values, scratch):
-    """Walsh-Hadamard transform of a power of two of values, in place, its items in another order.
-
-    The sixteens are laid out apart before the last stages, so that every stage works on neighbours.
-    """
+def _hadamard(values):
+    """Walsh-Hadamard transform of a power of two of values, in place."""
     size = values.shape[0]
-    if size <= 16:
+    if size < 16:
         _halves(values, size // 2, 1)
         return
-    _halves(values, size // 2, 16)
-    rows = size // 16
-    for column in range(16):
-        for row in range(rows):
-            scratch[column * rows + row] = values[row * 16 + column]
-    _halves(scratch[:size], size // 2, rows)
-    for i in range(size):
-        values[i] = scratch[i]
+    width = size // 2
+    while width >= 16:
+        for first in range(0, size, 2 * width):
+            for here in range(first, first + width, 16):
+                butterfly(values, here, here + width)
+        width //= 2
+    for here in range(0, size, 16):
+        butterflies(values, here)
 
 
 @_loop
-def _rotate(row, turns, scratch, target):
+def _rotate(row, turns, target):
     """target = row turned by a fixed orthogonal map: signs, then a transform of the head or the tail, in turn."""
     dim = row.shape[0]
     whole = 1
@@ -75,7 +85,7 @@ def _rotate(row, turns, scratch, target):
         for i in range(dim):
             target[i] *= turns[turn, i]
         part = target[:whole] if turn % 2 == 0 else target[dim - whole :]
-        _hadamard(part, scratch)
+        _hadamard(part)
         for i in range(whole):
             part[i] *= scale
 
@@ -86,11 +96,10 @@ def rotate(rows, points, turns, turned):
 
     turns     (t, dim) float32 of 1 and -1
     """
-    scratch = np.empty(rows.shape[1], np.float32)
     for i in range(points.shape[0]):
         if i + 1 < points.shape[0]:
             prefetch(rows, points[i + 1])
-        _rotate(rows[points[i]], turns, scratch, turned[i])
+        _rotate(rows[points[i]], turns, turned[i])
 
 
 @_loop
@@ -99,27 +108,8 @@ def _quantise(row, planes):
 
     returns   step and the sum of t
     """
-    top = np.float32(0.0)
-    for i in range(row.shape[0]):
-        top = max(top, abs(row[i]))
-    step = max(top, np.float32(1e-30)) / np.float32(7.5)
-    total = 0
-    for word in range(planes.shape[1]):
-        p0 = p1 = p2 = p3 = np.uint64(0)
-        for i in range(64 * word, min(64 * word + 64, row.shape[0])):
-            t = min(max(int(np.floor(row[i] / step + np.float32(0.5))), -8), 7)
-            total += t
-            bits = np.uint64(t & 15)
-            place = np.uint64(i - 64 * word)
-            p0 |= (bits & np.uint64(1)) << place
-            p1 |= ((bits >> np.uint64(1)) & np.uint64(1)) << place
-            p2 |= ((bits >> np.uint64(2)) & np.uint64(1)) << place
-            p3 |= ((bits >> np.uint64(3)) & np.uint64(1)) << place
-        planes[0, word] = p0
-        planes[1, word] = p1
-        planes[2, word] = p2
-        planes[3, word] = p3
-    return step, total
+    step = max(farthest(row), np.float32(1e-30)) / np.float32(7.5)
+    return step, four_bits(row, np.float32(1.0) / step, planes)
 
 
 # -- choosing the best of many -----------------------------------------------------------------------------------------
@@ -189,27 +179,52 @@ def _thin(values, items, count, keep):
 
 
 @_loop
+def _passing(guesses, tops, bar):
+    """How many of the guesses (blocks, lanes) lie above the bar; tops (blocks,): the highest of each block."""
+    count = 0
+    for block in range(tops.shape[0]):
+        if tops[block] > bar:
+            count += ones(above(guesses[block], bar))
+    return count
+
+
+@_loop
 def _highest(guesses, tops, most, values, items):
-    """The items of the `most` highest guesses (blocks, lanes), in any order, with their values; returns how many.
+    """About the `most` highest guesses (blocks, lanes), a third more at most, and their items, in any order.
 
     tops      (blocks,) float32: the highest guess of each block
+    returns   how many;  fewer than `most` only where there are no more;  of equal ones any
     """
-    used = tops.shape[0]
-    bar = _NOTHING
-    if used >= most:  # as many blocks hold one that is as good
-        values[:used] = tops
-        bar = _cut(values, items, used, most)
+    best = tops.max()
+    enough = most + most // 3
+    step = np.float32(_STEP)
+    low = best - step
+    count = _passing(guesses, tops, low)
+    while count < most and step < _FARTHEST:
+        step *= np.float32(2.0)
+        low = best - step
+        count = _passing(guesses, tops, low)
+    high = best
+    for _ in range(_HALVINGS):
+        if count <= enough:
+            break
+        bar = (low + high) / np.float32(2.0)
+        passing = _passing(guesses, tops, bar)
+        if passing < most:
+            high = bar
+        else:
+            low = bar
+            count = passing
     found = 0
-    for block in range(used):
-        if tops[block] >= bar:
-            for lane in range(LANES):
-                value = guesses[block, lane]
-                values[found] = value
+    for block in range(tops.shape[0]):
+        if tops[block] > low:
+            flags = above(guesses[block], low)
+            while flags != 0 and found < enough:
+                lane = lowest(flags)
+                flags &= flags - np.uint32(1)
+                values[found] = guesses[block, lane]
                 items[found] = block * LANES + lane
-                found += value >= bar and value > _NOTHING
-    if found > most:
-        _cut(values, items, found, most)
-        found = most
+                found += 1
     return found
 
 
@@ -345,7 +360,7 @@ def find(
     returns      points (c,) int64; cells visited; codes scanned
     """
     turned = np.empty(query.shape[0], np.float32)
-    _rotate(query, turns, np.empty(query.shape[0], np.float32), turned)
+    _rotate(query, turns, turned)
     planes = np.empty((4, (query.shape[0] + 63) // 64), np.uint64)
     step, total = _quantise(turned, planes)
     twice = np.float32(2.0) * step
