@@ -4,6 +4,7 @@
 # Rule: who is not installed is skipped by name.
 """Vector indexes: hnswlib, usearch, FAISS, the RaBitQ library."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -191,7 +192,7 @@ def faiss_ivf(codes: str, *, rotate: bool = False) -> Callable[[Rows, int], Buil
 
 
 def _cells(count: int) -> int:
-    return 2 ** round(np.log2(3.2 * count**0.5))
+    return 1 << round(math.log2(3.2 * count**0.5))
 
 
 # Left out: FAISS's RaBitQfs, which was slower than its RaBitQ at every setting.

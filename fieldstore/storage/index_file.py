@@ -63,11 +63,11 @@ class IndexFile:
 
     def _loaded(self, file: int) -> tuple[Stamp, Arrays]:
         end = self._files.size(file)
-        mark, length, check = struct.unpack_from("<8sII", self._whole(file, 0, _EDGE))
+        mark, length, check = struct.unpack_from("<8sII", self._whole(file, 0, _EDGE).data)
         if mark != _MARK or length > _LONGEST_HEADER:
             raise ValueError("no index")
         text = self._whole(file, _EDGE, length)
-        if zlib.crc32(text) != check:
+        if zlib.crc32(text.data) != check:
             raise ValueError("the header is damaged")
         header = json.loads(bytes(text))
         arrays: Arrays = {}
@@ -80,7 +80,7 @@ class IndexFile:
                 raise ValueError("the file is too short, or arrays overlap")
             last = offset + size
             data = self._whole(file, offset, size)
-            if zlib.crc32(data) != crc:
+            if zlib.crc32(data.data) != crc:
                 raise ValueError("an array is damaged")
             arrays[name] = data.view(kind).reshape(shape)
         return Stamp(*header["stamp"]), arrays
@@ -88,7 +88,7 @@ class IndexFile:
     def _whole(self, file: int, offset: int, length: int) -> NDArray[np.uint8]:
         """So many bytes from there, to be written to by whoever holds them; as an array, numpy asks for large pages."""
         data = np.empty(length, np.uint8)
-        view, at = memoryview(data), 0
+        view, at = data.data, 0
         while at < length:
             part = self._files.read(file, min(length - at, _STEP), offset + at)
             if not part:
