@@ -5,6 +5,8 @@
 """`Forgetting`, the part of `FieldVectorStore` that embeds nothing and finds nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from os import PathLike
 from typing import Any, Literal
 
 from fieldstore import Certificate, Entry, FieldStore, Receipt, Record, Residual
@@ -25,6 +27,7 @@ class Forgetting:
         filter: Filter = None,
         delete_all: bool = False,
         erase: bool | None = None,
+        keep_out: bool = False,
         reason: str | None = None,
         actor: str | None = None,
         **kwargs: Any,
@@ -33,6 +36,7 @@ class Forgetting:
 
         `erase` decides between forgetting (False) and destroying for good (True); None follows `on_delete`. Erasing
         also reaches what is forgotten already. Ids that are not there and `[]` delete nothing, and are no error.
+        `keep_out`: refuse the same texts from now on; only where it forgets.
         Unlike LangChain's base class says, `delete()` does not empty the store: ask for `delete_all=True`.
 
         Raises:
@@ -43,11 +47,12 @@ class Forgetting:
         if [ids is not None, bool(filter), delete_all].count(True) != 1:
             raise ValueError("delete takes exactly one of ids, filter= and delete_all=True; nothing was deleted")
         if self.on_delete == "erase" if erase is None else erase:
+            if keep_out:
+                raise ValueError("erase(..., keep_out=SECRET) keeps out what it erases; nothing was deleted")
             self._erase_known(ids, filter, reason, actor)
-        elif delete_all:
-            self.store.forget(self.store.ids(), reason=reason, actor=actor)
         else:
-            self.forget(ids, filter=filter, reason=reason, actor=actor)
+            ids = self.store.ids() if delete_all else ids
+            self.forget(ids, filter=filter, keep_out=keep_out, reason=reason, actor=actor)
         return True
 
     def _erase_known(self, ids: Sequence[str] | None, filter: Filter, reason: str | None, actor: str | None) -> None:
@@ -69,37 +74,64 @@ class Forgetting:
         ids: Sequence[str] | None = None,
         *,
         filter: Filter = None,
+        source: Any = None,
+        near: float | str | None = None,
+        dry_run: bool = False,
+        keep_out: bool = False,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Receipt:
-        """Take documents out of every answer until `restore`; their content is kept. See `FieldStore.forget`."""
-        return self.store.forget(**_selection(ids, filter, self.store.get), reason=reason, actor=actor)
+        """Take documents out of every answer until `restore`; their content is kept. See `FieldStore.forget`.
 
-    def forget_where(self, filter: Filter, *, reason: str | None = None, actor: str | None = None) -> Receipt:
+        By ids, `filter`, or `source`: all whose metadata has this value at the store's `source_key`, "source".
+        `near`: also what is at least this similar to one of them, a cosine, "copies" or "windows". `dry_run`: only tell
+        what would go. `keep_out`: refuse the same texts, and the source, from now on.
+        """
+        selection = _selection(ids, filter, source, self.store.get)
+        options: dict[str, Any] = {"near": near, "dry_run": dry_run, "keep_out": keep_out}
+        return self.store.forget(**selection, **options, reason=reason, actor=actor)
+
+    def forget_where(self, /, filter: Filter, **options: Any) -> Receipt:
         """`forget` whatever matches: everything about a person, say. The receipt names what that was."""
-        return self.forget(filter=filter, reason=reason, actor=actor)
+        return self.forget(filter=filter, **options)
+
+    def forget_older_than(self, age: timedelta, *, reason: str = "expired", actor: str | None = None) -> Receipt:
+        """`forget` what was not added, updated or restored for so long: a time to live, applied when this is called.
+
+        Raises:
+            ValueError: the age is below 0; nothing was forgotten.
+        """
+        if age < timedelta(0):
+            raise ValueError(f"age is {age}; it is 0 or more. Nothing was forgotten")
+        old = self.store.ids(changed_before=datetime.now(UTC) - age)
+        return self.store.forget(old, reason=reason, actor=actor)
 
     def restore(
         self,
         ids: Sequence[str] | None = None,
         *,
         filter: Filter = None,
+        source: Any = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Receipt:
-        """Bring forgotten documents back as they were. See `FieldStore.restore`."""
-        return self.store.restore(**_selection(ids, filter, self.store.forgotten), reason=reason, actor=actor)
+        """Bring forgotten documents back as they were; their texts are kept out no longer. See `FieldStore.restore`."""
+        selection = _selection(ids, filter, source, self.store.forgotten)
+        return self.store.restore(**selection, reason=reason, actor=actor)
 
     def erase(
         self,
         ids: Sequence[str] | None = None,
         *,
         filter: Filter = None,
+        source: Any = None,
+        keep_out: bytes | str | PathLike[str] | None = None,
         reason: str | None = None,
         actor: str | None = None,
     ) -> Certificate:
         """Destroy documents for good, live or forgotten, every version of them. See `FieldStore.erase`."""
-        return self.store.erase(**_selection(ids, filter, self._all_records), reason=reason, actor=actor)
+        selection = _selection(ids, filter, source, self._all_records)
+        return self.store.erase(**selection, keep_out=keep_out, reason=reason, actor=actor)
 
     def _all_records(self) -> list[Record]:
         return self.store.get() + self.store.forgotten()
@@ -119,14 +151,17 @@ class Forgetting:
 
     aforget = in_thread(forget)
     aforget_where = in_thread(forget_where)
+    aforget_older_than = in_thread(forget_older_than)
     arestore = in_thread(restore)
     aerase = in_thread(erase)
     ahistory = in_thread(history)
     aresidual = in_thread(residual)
 
 
-def _selection(ids: Sequence[str] | None, filter: Filter, records: Callable[[], list[Record]]) -> dict[str, Any]:
-    """What a verb of the store is about: the ids, or what the filter means."""
+def _selection(
+    ids: Sequence[str] | None, filter: Filter, source: Any, records: Callable[[], list[Record]]
+) -> dict[str, Any]:
+    """What a verb of the store is about: the ids, what the filter means, or a source."""
     if ids is not None and filter:
         raise ValueError("give ids or filter=, not both; nothing was changed")
-    return {"ids": ids, **restriction(filter, records)}
+    return {"ids": ids, **restriction(filter, records), "source": source}

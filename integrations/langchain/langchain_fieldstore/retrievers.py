@@ -28,6 +28,7 @@ _OPTIONS = {
     "similarity_score_threshold": _NEAREST,
     "mmr": frozenset({"k", "filter", "fetch_k", "lambda_mult"}),
     "field": _NEAREST | {"per", "reach", "fill"},
+    "hybrid": _NEAREST | {"alpha"},
 }
 
 _NEUTRAL = {"score_threshold": None, "per": None, "fill": True, "return_scores": False}  # fields that ask for nothing
@@ -82,14 +83,14 @@ class FieldRetriever(VectorStoreRetriever):
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         options = self._options(kwargs)
-        return self._find(self.vectorstore.vector_of(query), **options)
+        return self._find(query, self.vectorstore.vector_of(query), **options)
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         options = self._options(kwargs)
         vector = await self.vectorstore.avector_of(query)
-        return await run_in_executor(None, lambda: self._find(vector, **options))
+        return await run_in_executor(None, lambda: self._find(query, vector, **options))
 
     def _options(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Everything this search is asked for: the fields that apply, then search_kwargs, then `invoke`'s own."""
@@ -107,8 +108,8 @@ class FieldRetriever(VectorStoreRetriever):
         _check(self.search_type, options["k"], options.get("score_threshold"))
         return options
 
-    def _find(self, vector: list[float], k: int, filter: Filter, **options: Any) -> list[Document]:
-        """The one body of all four search types, sync and async."""
+    def _find(self, query: str, vector: list[float], k: int, filter: Filter, **options: Any) -> list[Document]:
+        """The one body of all search types, sync and async."""
         if self.search_type == "mmr":
             return self.vectorstore.max_marginal_relevance_search_by_vector(vector, k, filter=filter, **options)
         store = self.vectorstore.store
@@ -119,6 +120,8 @@ class FieldRetriever(VectorStoreRetriever):
             fill = options.pop("fill")
             hits = store.search(vector, k, **allowed, by="attractors", **options)
             hits = _filled(hits, k, options["per"]) if fill else hits
+        elif self.search_type == "hybrid":
+            hits = store.search(vector, k, **allowed, by="hybrid", text=query, **options)
         else:
             hits = store.search(vector, k, **allowed)
         found = [hit for hit in hits if least is None or relevance(hit.cosine) >= least]

@@ -65,15 +65,19 @@ class Searching(VectorStore):
     # ---- by search_type
 
     def search(self, query: str, search_type: str, **kwargs: Any) -> list[Document]:
-        """LangChain's `search`, which also knows the search_type "field"."""
+        """LangChain's `search`, which also knows the search_types "field" and "hybrid"."""
         if search_type == "field":
             return self.field_search(query, **kwargs)
+        if search_type == "hybrid":
+            return self.hybrid_search(query, **kwargs)
         return super().search(query, search_type, **kwargs)
 
     async def asearch(self, query: str, search_type: str, **kwargs: Any) -> list[Document]:
         """`search` with the async embedder."""
         if search_type == "field":
             return await self.afield_search(query, **kwargs)
+        if search_type == "hybrid":
+            return await self.ahybrid_search(query, **kwargs)
         return await super().asearch(query, search_type, **kwargs)
 
     # ---- the nearest
@@ -229,3 +233,25 @@ class Searching(VectorStore):
 
     afield_search_by_vector = in_thread(field_search_by_vector)
     afield_search_with_score_by_vector = in_thread(field_search_with_score_by_vector)
+
+    # ---- by words and by meaning
+
+    def hybrid_search(
+        self, query: str, k: int = 4, *, filter: Filter = None, alpha: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """The documents that are near the query or hold its words, both lists joined by their ranks; best first.
+
+        `alpha`: weight of nearness, 1 = by nearness only, 0 = by words only. Needs a store with an index of the words:
+        `FieldVectorStore(..., text_index=True)`. `filter` as in `similarity_search`.
+        """
+        return self._by_words(query, self.vector_of(query), k, filter=filter, alpha=alpha, **kwargs)
+
+    async def ahybrid_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """`hybrid_search` with the async embedder."""
+        return await self._by_query(partial(self._by_words, query), query, k, **kwargs)
+
+    def _by_words(
+        self, text: str, vector: list[float], k: int, *, filter: Filter = None, alpha: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        hits = self._hits(vector, k, filter, kwargs, by="hybrid", text=text, alpha=alpha)
+        return documents_shown(self.store, hits)

@@ -8,13 +8,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import run_in_executor
 
-from fieldstore import FieldStore
+from fieldstore import Added, FieldStore, Receipt
 from langchain_fieldstore.calls import refuse
 from langchain_fieldstore.documents import Columns, columns_of_documents, columns_of_texts
 from langchain_fieldstore.forgetting import Forgetting
@@ -24,6 +25,7 @@ from langchain_fieldstore.searching import Searching
 if TYPE_CHECKING:
     from langchain_fieldstore.retrievers import FieldRetriever
 
+Written = Added | Receipt  # what FieldStore.add and FieldStore.update return
 _FILTER_KEYS = ("source",)  # where loaders say which document a chunk comes from
 
 
@@ -42,6 +44,10 @@ class FieldVectorStore(Forgetting, Searching):
             Directory of the store, created or opened. None keeps it in memory.
         store: FieldStore | None
             A store opened elsewhere (with its own kappa, signing key, ...), instead of `path`. It stays yours to close.
+        namespace: str | None
+            A tenant: a store of its own below `path`, which shares no id, search, filter or erase with the others.
+        text_index: bool
+            Keep an index of the words too, for `search_type="hybrid"`; once made it stays.
         on_delete: "forget" | "erase"
             What `delete` means: take out of every answer (default, `restore` undoes it), or destroy for good.
 
@@ -141,20 +147,25 @@ class FieldVectorStore(Forgetting, Searching):
         path: str | PathLike[str] | None = None,
         *,
         store: FieldStore | None = None,
+        namespace: str | None = None,
+        text_index: bool = False,
         on_delete: Literal["forget", "erase"] = "forget",
     ) -> None:
         """Create or open the store at `path` (None: in memory), or use `store`.
 
         Raises:
-            ValueError: both `path` and `store` are given, or `on_delete` is neither "forget" nor "erase".
+            ValueError: `path`, `namespace` or `text_index` is given beside `store`, a namespace is empty or has no
+                path, or `on_delete` is neither "forget" nor "erase".
         """
-        if path is not None and store is not None:
-            raise ValueError("give path or store, not both; no store was opened")
+        if store is not None and (path is not None or namespace is not None or text_index):
+            raise ValueError("give path, namespace and text_index, or store, not both; no store was opened")
+        if namespace is not None:
+            path = _place_of(namespace, path)
         if on_delete not in ("forget", "erase"):
             raise ValueError(f"on_delete is {on_delete!r}; it is 'forget' or 'erase'. No store was opened")
         self.embedding = embedding
         self.on_delete = on_delete
-        self.store = FieldStore(path, filter_keys=_FILTER_KEYS) if store is None else store
+        self.store = FieldStore(path, filter_keys=_FILTER_KEYS, text_index=text_index) if store is None else store
         self._opened_here = store is None
 
     @property
@@ -229,12 +240,12 @@ class FieldVectorStore(Forgetting, Searching):
         *,
         ids: Iterable[str | None] | None = None,
         **kwargs: Any,
-    ) -> list[str]:
+    ) -> Added:
         """Embed and store texts in one transaction; an id stored before is replaced, or revived if forgotten.
 
         `metadatas` and `ids` are as many as the texts; None among them stands for `{}` and for a new uuid4.
         `batch_size` is accepted because LangChain's indexing passes it; there is one batch, whole or not at all.
-        Returns the ids, in order.
+        Returns the ids, in order; its `kept_out` are those that were refused, see `forget(keep_out=True)`.
 
         Raises:
             ValueError: the numbers differ, an id comes twice, or metadata is not JSON; nothing was added.
@@ -249,23 +260,23 @@ class FieldVectorStore(Forgetting, Searching):
         *,
         ids: Iterable[str | None] | None = None,
         **kwargs: Any,
-    ) -> list[str]:
+    ) -> Added:
         """`add_texts` with the async embedder."""
         return await self._awrite(self.store.add, columns_of_texts(texts, metadatas, ids), **kwargs)
 
     def add_documents(
         self, documents: Iterable[Document], *, ids: Iterable[str | None] | None = None, **kwargs: Any
-    ) -> list[str]:
+    ) -> Added:
         """`add_texts` for documents; `ids`, when given, beat the documents' own."""
         return self._write(self.store.add, columns_of_documents(documents, ids), **kwargs)
 
     async def aadd_documents(
         self, documents: Iterable[Document], *, ids: Iterable[str | None] | None = None, **kwargs: Any
-    ) -> list[str]:
+    ) -> Added:
         """`add_documents` with the async embedder."""
         return await self._awrite(self.store.add, columns_of_documents(documents, ids), **kwargs)
 
-    def update_documents(self, ids: Iterable[str], documents: Iterable[Document]) -> list[str]:
+    def update_documents(self, ids: Iterable[str], documents: Iterable[Document]) -> Added:
         """Replace live documents, one per id, in one transaction: text, metadata and vector. Returns the ids.
 
         Raises:
@@ -273,7 +284,7 @@ class FieldVectorStore(Forgetting, Searching):
         """
         return self._write(self.store.update, columns_of_documents(documents, ids))
 
-    async def aupdate_documents(self, ids: Iterable[str], documents: Iterable[Document]) -> list[str]:
+    async def aupdate_documents(self, ids: Iterable[str], documents: Iterable[Document]) -> Added:
         """`update_documents` with the async embedder."""
         return await self._awrite(self.store.update, columns_of_documents(documents, ids))
 
@@ -286,24 +297,27 @@ class FieldVectorStore(Forgetting, Searching):
         return (await self.aupdate_documents([document_id], [document]))[0]
 
     def _write(
-        self, verb: Callable[..., object], columns: Columns, *, batch_size: int | None = None, **unknown: Any
-    ) -> list[str]:
+        self, verb: Callable[..., Written], columns: Columns, *, batch_size: int | None = None, **unknown: Any
+    ) -> Added:
         """Embed the texts, then hand everything to the store's `verb` in one call."""
         refuse(unknown)
-        if columns["texts"]:
-            verb(vectors=self.embedding.embed_documents(columns["texts"]), **columns)
-            note_written(self.store, columns["ids"])
-        return columns["ids"]
+        if not columns["texts"]:
+            return Added()
+        return self._written(columns, verb(vectors=self.embedding.embed_documents(columns["texts"]), **columns))
 
     async def _awrite(
-        self, verb: Callable[..., object], columns: Columns, *, batch_size: int | None = None, **unknown: Any
-    ) -> list[str]:
+        self, verb: Callable[..., Written], columns: Columns, *, batch_size: int | None = None, **unknown: Any
+    ) -> Added:
         refuse(unknown)
-        if columns["texts"]:
-            vectors = await self.embedding.aembed_documents(columns["texts"])
-            await run_in_executor(None, partial(verb, vectors=vectors, **columns))
-            note_written(self.store, columns["ids"])
-        return columns["ids"]
+        if not columns["texts"]:
+            return Added()
+        vectors = await self.embedding.aembed_documents(columns["texts"])
+        return self._written(columns, await run_in_executor(None, partial(verb, vectors=vectors, **columns)))
+
+    def _written(self, columns: Columns, written: Written) -> Added:
+        added = Added(columns["ids"], written.kept_out)
+        note_written(self.store, added.stored)
+        return added
 
     # ---- retrieving
 
@@ -313,3 +327,12 @@ class FieldVectorStore(Forgetting, Searching):
 
         tags = kwargs.pop("tags", None) or self._get_retriever_tags()
         return FieldRetriever(vectorstore=self, tags=tags, **kwargs)
+
+
+def _place_of(namespace: str, path: str | PathLike[str] | None) -> Path:
+    """The directory of a namespace's own store: any string will do as a name."""
+    if path is None or not namespace:
+        raise ValueError("a namespace has a name, and a path to lie below; no store was opened")
+    plain = "abcdefghijklmnopqrstuvwxyz0123456789-_"  # no capitals: some file systems take Ann for ann
+    coded = {letter: "".join(f"%{byte:02x}" for byte in letter.encode()) for letter in namespace}
+    return Path(path) / "".join(letter if letter in plain else coded[letter] for letter in namespace)

@@ -7,7 +7,7 @@ TESTS = [
     f"integrations/langchain/tests/unit_tests/test_{name}.py"
     for name in (
         "adding", "deleting", "finding", "filters", "async", "opening", "traps", "retrievers", "indexing", "agents",
-        "checkpoints", "translator",
+        "checkpoints", "translator", "keeping",
     )
 ]  # fmt: skip
 
@@ -16,9 +16,9 @@ MUTANTS = [
     Mutant(
         "an upsert is ignored",
         PACKAGE + "vectorstores.py",
-        '            verb(vectors=self.embedding.embed_documents(columns["texts"]), **columns)\n',
-        "            if any(self.store.history(id) for id in columns['ids']):\n                return columns['ids']\n"
-        '            verb(vectors=self.embedding.embed_documents(columns["texts"]), **columns)\n',
+        "            return Added()\n        return self._written(",
+        "            return Added()\n        if any(self.store.history(id) for id in columns['ids']):\n"
+        "            return Added(columns['ids'])\n        return self._written(",
     ),
     Mutant(
         "an update revives what is forgotten",
@@ -42,8 +42,14 @@ MUTANTS = [
     Mutant(
         "forget does nothing",
         PACKAGE + "forgetting.py",
-        "        return self.store.forget(**_selection(ids, filter, self.store.get), reason=reason, actor=actor)\n",
+        "        return self.store.forget(**selection, **options, reason=reason, actor=actor)\n",
         "        return self.store.forget([])\n",
+    ),
+    Mutant(
+        "nothing is kept out",
+        PACKAGE + "forgetting.py",
+        '"keep_out": keep_out}\n',
+        '"keep_out": False}\n',
     ),
     Mutant(
         "delete forgets where it should erase",
@@ -130,8 +136,8 @@ MUTANTS = [
     Mutant(
         "async writes embed on the event loop",
         PACKAGE + "vectorstores.py",
-        '            vectors = await self.embedding.aembed_documents(columns["texts"])\n',
-        '            vectors = self.embedding.embed_documents(columns["texts"])\n',
+        '        vectors = await self.embedding.aembed_documents(columns["texts"])\n',
+        '        vectors = self.embedding.embed_documents(columns["texts"])\n',
     ),
     Mutant(
         "the lock that async writers and readers wait for lets everybody in",
@@ -143,9 +149,9 @@ MUTANTS = [
     Mutant(
         "async writes do not wait for the write",
         PACKAGE + "vectorstores.py",
-        "            await run_in_executor(None, partial(verb, vectors=vectors, **columns))\n",
-        "            __import__('asyncio').get_running_loop().call_later(\n"
-        "                0.05, partial(verb, vectors=vectors, **columns)\n            )\n",
+        "await run_in_executor(None, partial(verb, vectors=vectors, **columns)))\n",
+        "__import__('asyncio').get_running_loop().call_later(\n"
+        "            0.05, partial(verb, vectors=vectors, **columns)\n        ) and Added())\n",
     ),
     # ---- indexing
     Mutant(

@@ -124,8 +124,8 @@ def test_a_retriever_made_before_sees_what_is_forgotten_after(animals: FieldVect
 def test_an_unknown_field_of_the_retriever_is_refused_by_name(animals: FieldVectorStore) -> None:
     with pytest.raises(ValueError, match="top_k"):
         animals.as_retriever(top_k=1)
-    with pytest.raises(ValueError, match="hybrid"):
-        animals.as_retriever(search_type="hybrid")
+    with pytest.raises(ValueError, match="colour"):
+        animals.as_retriever(search_type="colour")
     with pytest.raises(ValueError, match="score_threshold"):
         animals.as_retriever(search_type="similarity_score_threshold")
 
@@ -186,8 +186,8 @@ def test_a_field_of_the_retriever_out_of_its_range_is_refused_when_it_is_made(an
 
 def test_a_search_type_assigned_later_is_checked_when_used(animals: FieldVectorStore) -> None:
     retriever = animals.as_retriever()
-    retriever.search_type = "hybrid"
-    with pytest.raises(ValueError, match="search_type is 'hybrid'"):
+    retriever.search_type = "colour"
+    with pytest.raises(ValueError, match="search_type is 'colour'"):
         retriever.invoke(FOX)
 
 
