@@ -14,6 +14,7 @@ from fieldstore.filters import Filter, value_at
 from fieldstore.ledger import Draft, kept_out, new_salt
 from fieldstore.mirror import Mirror
 from fieldstore.storage.database import Content, Version
+from fieldstore.storage.keep_out import FACT as OWN_KEY
 from fieldstore.storage.keep_out import Change, Row
 
 
@@ -86,8 +87,7 @@ def keys(mirror: Mirror) -> Keys | None:
 
 def refused(mirror: Mirror, texts: Sequence[str | None] | None, stored: Sequence[str] | None) -> set[int]:
     """Which records are kept out, by their places: for their texts, or the sources in their stored metadata."""
-    known = keys(mirror)
-    if known is None:
+    if OWN_KEY not in mirror.facts or (known := keys(mirror)) is None:
         return set()
     marks: dict[bytes, list[int]] = {}
     sources = (
