@@ -45,7 +45,7 @@ def finish(folder: Folder, dim: int, key: bytes | None, timeout: float, remember
     database = folder.database
     begun = database.erasing()
     points = [point for point, _ in begun]
-    leaves, tree = _ledger(database)
+    leaves, tree = _ledger(database, begun)
     with database.transaction():
         database.begin_erase(begun)  # of a process that died before its sync, the intent may be on no disk so far
     found, skipped = _needles(folder, points, dim)
@@ -133,11 +133,13 @@ def _keep_out(folder: Folder, since: Sequence[bytes], first: int) -> dict[str, A
     }
 
 
-def _ledger(database: Database) -> tuple[list[bytes], Tree]:
-    """The entries, of which a certificate is to say where they stand, and their tree."""
+def _ledger(database: Database, begun: Sequence[tuple[int, int]]) -> tuple[list[bytes], Tree]:
+    """The entries, of which a certificate is to say where they stand, and their tree; all of begun are erases there."""
     leaves, facts = [leaf for _, leaf in database.entries()], database.facts()
     tree = Tree(leaf if isinstance(leaf, bytes) else b"" for leaf in leaves)
-    if tree.size != facts["size"] or tree.root() != Frontier(tree.size, facts["frontier"]).root():
+    whole = tree.size == facts["size"] and tree.root() == Frontier(tree.size, facts["frontier"]).root()
+    said = {seq: database.leaf(seq) for _, seq in begun if whole and 0 <= seq < tree.size}
+    if any(seq not in said or said[seq][1:3] != (Kind.ERASE, database.element(point)) for point, seq in begun):
         raise StoreDamaged(
             "the ledger is not the one that was written, so an erase could not be certified; nothing was destroyed. "
             "verify() tells more; bring the store back from a backup"

@@ -147,6 +147,21 @@ def test_an_interrupted_erase_of_a_damaged_ledger_is_not_finished_and_the_store_
     assert b"text 7" in (folder / "store.db").read_bytes()
 
 
+def test_an_intent_to_erase_that_no_entry_speaks_of_destroys_nothing_and_is_not_certified(folder, caplog):
+    sql(
+        folder,
+        "UPDATE sums SET kind = 7, weight = 0 WHERE point = 5",
+        "INSERT INTO erasing SELECT point, seq FROM sums WHERE point = 5",
+    )
+    before = (folder / "vectors.f32").read_bytes()
+    with FieldStore(folder) as store:
+        assert "still unfinished" in caplog.text
+        assert store.certificates() == []
+        assert any("point 5" in said for said in store.verify())
+    assert (folder / "vectors.f32").read_bytes() == before
+    assert b"text 5" in (folder / "store.db").read_bytes()
+
+
 def test_a_record_whose_metadata_is_damaged_can_be_erased(folder):
     sql(folder, "UPDATE records SET metadata = '[' || replace(hex(zeroblob(3000)), '0', '7') || ',' WHERE id = 'r7'")
     with FieldStore(folder) as store:
