@@ -13,8 +13,8 @@
         def vector_store(self):
             return MyStore()
 
-Needs pytest. Every embedding is made here, of `samples.DIM` dimensions; nothing is downloaded. Node ids are short words,
-so that a store which takes nothing but UUIDs (Qdrant) cannot be tested by it as it is.
+Needs pytest. Every embedding is made here, of `samples.DIM` dimensions; nothing is downloaded. Node ids are short
+words, so that a store which takes nothing but UUIDs (Qdrant) cannot be tested by it as it is.
 """
 
 import asyncio
