@@ -5,11 +5,12 @@
 """`Forgetting`, the part of `FieldVectorStore` that embeds nothing and finds nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from typing import Any, Literal
 
-from fieldstore import Certificate, Entry, FieldStore, Receipt, Record, Residual
+from fieldstore import Certificate, Entry, FieldStore, Receipt, Record, Residual, UnknownRecord
 from langchain_fieldstore.calls import in_thread, refuse
 from langchain_fieldstore.filters import Filter, restriction, to_where
 
@@ -63,11 +64,15 @@ class Forgetting:
             if ids is None:
                 where = chosen.get("where")
                 ids = self.store.ids(where=where) + self.store.ids(where=where, forgotten=True)
-        known = [id for id in ([ids] if isinstance(ids, str) else ids) if self.store.history(id)]
-        if known:
-            self.store.erase(known, reason=reason, actor=actor)
-        else:
-            self.store.finish_erase()  # or an erase that was interrupted would pass for done when it is asked for again
+        left = [ids] if isinstance(ids, str) else list(ids)
+        for _ in range(len(left) + 1):
+            left = [id for id in left if self.store.history(id)]
+            if not left:
+                break
+            with suppress(UnknownRecord):  # somebody erased one of them just now: the others remain to be erased
+                self.store.erase(left, reason=reason, actor=actor)
+                return
+        self.store.finish_erase()  # or an erase that was interrupted would pass for done when it is asked for again
 
     def forget(
         self,

@@ -66,8 +66,8 @@ MUTANTS = [
     Mutant(
         "an erase that waits passes for done",
         PACKAGE + "forgetting.py",
-        "            self.store.finish_erase()",
-        "            return",
+        "        self.store.finish_erase()",
+        "        return",
     ),
     # ---- finding
     Mutant(

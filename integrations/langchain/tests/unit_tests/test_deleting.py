@@ -134,3 +134,19 @@ async def test_the_async_verbs_return_the_receipts_of_the_sync_ones(three: Field
 def test_get_by_ids_keeps_the_order_asked_for_and_names_each_document_once(three: FieldVectorStore) -> None:
     assert ids_of(three.get_by_ids(["3", "1", "unknown", "3"])) == ["3", "1"]
     assert three.get_by_ids([]) == []
+
+
+def test_what_somebody_else_erases_in_the_meantime_is_no_error(
+    three: FieldVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erase, first = three.store.erase, ["1"]
+
+    def after_somebody_else(ids: list[str], **words: Any) -> Any:
+        if first:
+            erase([first.pop()])
+        return erase(ids, **words)
+
+    monkeypatch.setattr(three.store, "erase", after_somebody_else)
+    assert three.delete(["1", "2"], erase=True) is True
+    assert three.store.ids() == ["3"]
+    assert three.store.ids(forgotten=True) == []
