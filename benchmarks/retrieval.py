@@ -70,7 +70,7 @@ def given(plan: Plan) -> tuple[Collection, Embedded]:
 @contextmanager
 def in_cells() -> Iterator[None]:
     """Fields made meanwhile go into cells however few points they have: the one threshold is lowered, nothing else."""
-    with patch("fieldstore.engine.field._CELLS_FROM", _LEAST_CELLS):
+    with patch("fieldstore.engine.weighted._CELLS_FROM", _LEAST_CELLS):
         yield
 
 

@@ -251,7 +251,7 @@ MUTANTS = [
     ),
     Mutant(
         "a forgotten record is found again after kappa has changed",
-        "fieldstore/engine/field.py",
+        "fieldstore/engine/weighted.py",
         "        weights = self._effective()\n        before, arrays.offsets",
         "        weights = np.maximum(self._effective(), 1e-3)\n        before, arrays.offsets",
     ),
@@ -383,13 +383,13 @@ MUTANTS = [
     ),
     Mutant(
         "what is hidden stays in the cells",
-        "fieldstore/engine/field.py",
+        "fieldstore/engine/weighted.py",
         "            partition.take_out(points)\n            partition.put(",
         "            partition.take_out(points[:0])\n            partition.put(",
     ),
     Mutant(
         "a repeller is felt by those that are there, and not by those added later",
-        "fieldstore/engine/field.py",
+        "fieldstore/engine/weighted.py",
         "        if len(arrays.repellers.radii):\n            values = self._repelling()",
         "        if False:\n            values = self._repelling()",
     ),

@@ -13,11 +13,11 @@ import pytest
 CODE = """
 import sys
 import numpy as np
-from fieldstore.engine import candidates, field as field_module
+from fieldstore.engine import candidates, weighted
 from fieldstore.engine.field import Field
 from tests import naive
 
-field_module._CELLS_FROM = 256, 0  # cells and codes are asked as well
+weighted._CELLS_FROM = 256, 0  # cells and codes are asked as well
 candidates._FEW = 16, 10**6
 found = []
 for dim, count, weights in ((384, 600, [1.0]), (100, 400, [1.0, 2.0, 0.0]), (3, 60, [1.0, -0.5]), (1, 5, [1.0])):

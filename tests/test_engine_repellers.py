@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fieldstore.engine import candidates
-from fieldstore.engine import field as field_module
+from fieldstore.engine import candidates, weighted
 from fieldstore.engine.field import Field
 from tests import naive
 from tests.test_engine import answers, exactly
@@ -16,7 +15,7 @@ from tests.test_engine import answers, exactly
 @pytest.fixture
 def early(monkeypatch):
     """Cells from 256 points on, so that a test of them is quick."""
-    monkeypatch.setattr(field_module, "_CELLS_FROM", (256, 0))
+    monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
     monkeypatch.setattr(candidates, "_FEW", (16, 10**6))
 
 

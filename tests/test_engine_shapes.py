@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldstore.engine import candidates, scan, threads
-from fieldstore.engine import field as field_module
+from fieldstore.engine import candidates, scan, threads, weighted
 from fieldstore.engine.field import Field
 from tests import naive
 
@@ -20,7 +19,7 @@ FATES = st.sampled_from(["all live", "half forgotten", "all but one forgotten", 
 @pytest.fixture(autouse=True)
 def early(monkeypatch):
     """Cells from the first point on, and no filter so narrow that they are passed by."""
-    monkeypatch.setattr(field_module, "_CELLS_FROM", (1, 0))
+    monkeypatch.setattr(weighted, "_CELLS_FROM", (1, 0))
     monkeypatch.setattr(candidates, "_FEW", (0, 10**6))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fieldstore import FieldStore, UnknownRecord
-from fieldstore.engine import field as field_module
+from fieldstore.engine import weighted
 from tests import naive
 
 WAYS = [{}, {"smooth": True}, {"by": "attractors"}, {"by": "attractors", "per": "source"}, {"by": "ascent"}]
@@ -76,7 +76,7 @@ def test_the_field_is_exact_and_what_the_candidates_leave_out_is_bounded(rng, mo
     assert told.phi == pytest.approx(store.field.evaluate(vectors[0])[0], rel=1e-6)
     assert told.candidates == 100
     assert 0 < told.phi - told.local_phi <= told.bound
-    monkeypatch.setattr(field_module, "_CELLS_FROM", (256, 0))
+    monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
     store, vectors = filled(rng, 2000)
     assert store.explain(vectors[0]).bound is None
     assert "no bound" in str(store.explain(vectors[0]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fieldstore import FieldStore, StoreDamaged
-from fieldstore.engine import field as field_module
+from fieldstore.engine import weighted
 from fieldstore.storage.files import DISK
 from fieldstore.storage.index_file import IndexFile, Stamp
 
@@ -16,7 +16,7 @@ DIM, COUNT = 32, 3000
 @pytest.fixture(autouse=True)
 def early(monkeypatch):
     """Cells from 256 points on, so that a test of them is quick."""
-    monkeypatch.setattr(field_module, "_CELLS_FROM", (256, 0))
+    monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from fieldstore import FieldStore, answers, changes
-from fieldstore.engine import candidates, threads
-from fieldstore.engine import field as field_module
+from fieldstore.engine import candidates, threads, weighted
 from fieldstore.engine.field import Field, Mask
 from fieldstore.storage.database import Database
 from tests import naive
@@ -41,7 +40,7 @@ FILTERED = {
 @pytest.fixture(autouse=True)
 def early(monkeypatch):
     """Cells from 256 points on; two threads on any machine; slices of few queries."""
-    monkeypatch.setattr(field_module, "_CELLS_FROM", (256, 0))
+    monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
     monkeypatch.setattr(candidates, "_FEW", (16, 10**6))
     monkeypatch.setattr(threads, "_cores", lambda: 2)
     monkeypatch.setattr(answers, "_SLICE", 7)

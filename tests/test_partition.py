@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from fieldstore.engine import candidates, lanes, partition, scan, threads
-from fieldstore.engine import field as field_module
+from fieldstore.engine import candidates, lanes, partition, scan, threads, weighted
 from fieldstore.engine.field import Field
 from fieldstore.engine.instructions import dot
 from fieldstore.engine.partition import Partition
@@ -23,7 +22,7 @@ EVERYONE = np.empty(0, np.bool_)
 @pytest.fixture
 def early(monkeypatch):
     """Cells from 256 points on, so that a test of them is quick."""
-    monkeypatch.setattr(field_module, "_CELLS_FROM", (256, 0))
+    monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
     monkeypatch.setattr(candidates, "_FEW", (16, 10**6))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fieldstore import FieldStore, UnknownRecord
-from fieldstore.engine import field as field_module
+from fieldstore.engine import weighted
 from fieldstore.ledger import Fold, Kind, Leaf, new_element
 from tests import naive
 
@@ -214,7 +214,7 @@ def test_another_opening_hides_at_its_next_query_and_shows_again_at_its_next(tmp
 
 
 def test_a_store_opened_again_hides_what_it_hid_from_its_saved_cells_too(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(field_module, "_CELLS_FROM", (256, 0))
+    monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
     with FieldStore(tmp_path / "s") as store:
         vectors = filled(store, rng, 1200, 24)
         name = store.repel("n0", 0.7).name

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 
 from fieldstore import FieldStore, kept, verify_certificate
-from fieldstore.engine import field
+from fieldstore.engine import weighted
 from tests.torture import needles
 from tests.torture.figures import Figures
 
@@ -25,7 +25,7 @@ DIM, RECORDS = 24, 280
 def run(count: int, seed: int, folder: Path) -> Figures:
     """A store of so many records that it has cells; each trial churns, erases one to three, and looks."""
     luck, rng = random.Random(seed), np.random.default_rng(seed)
-    field._CELLS_FROM, before = (256, 0), field._CELLS_FROM
+    weighted._CELLS_FROM, before = (256, 0), weighted._CELLS_FROM
     kept._UNSAVED, unsaved = 0, kept._UNSAVED
     found, alive = Figures(), {}
     temporary = patch.dict(os.environ, SQLITE_TMPDIR=str(folder), TMPDIR=str(folder))  # where we look
@@ -58,7 +58,7 @@ def run(count: int, seed: int, folder: Path) -> Figures:
         store.close()
     finally:
         temporary.stop()
-        field._CELLS_FROM, kept._UNSAVED = before, unsaved
+        weighted._CELLS_FROM, kept._UNSAVED = before, unsaved
     return found
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from fieldstore import FieldStore, FieldStoreError, kept
-from fieldstore.engine import field
+from fieldstore.engine import weighted
 from tests.torture.figures import Figures
 
 COUNT, PIECE = 4000, 500
@@ -29,7 +29,7 @@ def run(count: int, seed: int, folder: Path) -> Figures:
     """The cuts of this piece are those that come behind the last piece's; all other damage is drawn."""
     logging.getLogger("fieldstore").setLevel(logging.ERROR)  # an index that is built again is announced each time
     luck, found = random.Random(seed), Figures()
-    field._CELLS_FROM, before = (256, 0), field._CELLS_FROM  # few points, and yet an index
+    weighted._CELLS_FROM, before = (256, 0), weighted._CELLS_FROM  # few points, and yet an index
     kept._UNSAVED, unsaved = 0, kept._UNSAVED
     growth = patch("fieldstore.storage.vectors._GROWTH", 16)  # few rows behind the last
     growth.start()
@@ -60,7 +60,7 @@ def run(count: int, seed: int, folder: Path) -> Figures:
                 found = found.plus(Figures(wrong=1, broken=(f"{name}, {what}: other answers, and nothing says so",)))
     finally:
         growth.stop()
-        field._CELLS_FROM, kept._UNSAVED = before, unsaved
+        weighted._CELLS_FROM, kept._UNSAVED = before, unsaved
     return found
 
 

@@ -289,7 +289,7 @@ def small() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(quiet())
         stack.enter_context(patch("fieldstore.storage.vectors._GROWTH", 16))
-        stack.enter_context(patch("fieldstore.engine.field._CELLS_FROM", (24, 0)))
+        stack.enter_context(patch("fieldstore.engine.weighted._CELLS_FROM", (24, 0)))
         stack.enter_context(patch("fieldstore.kept._UNSAVED", 8))
         stack.enter_context(patch("fieldstore.storage.folder.search_folder", leftovers._look))
         yield
