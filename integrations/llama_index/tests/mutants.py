@@ -70,7 +70,7 @@ THIRTEEN = [
     Mutant(
         "node_ids ignored",
         PACKAGE + "queries.py",
-        "    return list(query.node_ids) if",
+        "    return listed(query.node_ids) if",
         "    return None if",
     ),
     Mutant(
@@ -82,7 +82,7 @@ THIRTEEN = [
     Mutant(
         "doc_ids ignored",
         PACKAGE + "queries.py",
-        '    return None if query.doc_ids is None else {SOURCE: {"$in": list(query.doc_ids)}}\n',
+        '    return None if query.doc_ids is None else {SOURCE: {"$in": listed(query.doc_ids)}}\n',
         "    return None\n",
     ),
     Mutant(

@@ -100,6 +100,13 @@ class NodeIdsIgnored(FieldVectorStore):
         return super().query(query, **kwargs)
 
 
+class RestrictionsAreAlternatives(FieldVectorStore):
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> Any:
+        if query.filters and (query.node_ids or query.doc_ids):
+            query.filters = None
+        return super().query(query, **kwargs)
+
+
 class NoNodeIdsAreNone(FieldVectorStore):
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> Any:
         query.node_ids = ["no such node"] if query.node_ids == [] else query.node_ids
@@ -140,6 +147,13 @@ class DeleteTakesTheNearestToo(FieldVectorStore):
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         super().delete(ref_doc_id)
         self.delete_nodes(["3"])
+
+
+class DeleteTakesWhatIsNamedAlike(FieldVectorStore):
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        for one in self.ref_doc_info():
+            if one.startswith(ref_doc_id):
+                super().delete(one)
 
 
 class DeleteTakesTheParentless(FieldVectorStore):
@@ -265,11 +279,13 @@ BROKEN: list[tuple[type[FieldVectorStore], str]] = [
     (NoNodeIdsAreNone, "node_ids_restrict_and_none_do_not"),
     (DocIdsIgnored, "doc_ids_restrict_and_none_let_nothing_pass"),
     (NoDocIdsAreAll, "doc_ids_restrict_and_none_let_nothing_pass"),
+    (RestrictionsAreAlternatives, "what_restricts_a_query_restricts_it_together"),
     (ModesIgnored, "a_mode_is_honoured_or_refused_and_never_another_one"),
     (ModesIgnored, "an_mmr_threshold_in_the_query_is_read"),
     (NotAsAnd, "conditions_join_filters"),
     (DeleteDoesNothing, "delete_takes_every_node_of_a_document_and_no_other"),
     (DeleteTakesTheNearestToo, "delete_takes_every_node_of_a_document_and_no_other"),
+    (DeleteTakesWhatIsNamedAlike, "a_document_is_known_by_its_whole_id"),
     (DeleteOnlyHides, "delete_takes_every_node_of_a_document_and_no_other"),
     (DeleteTakesTheParentless, "no_document_is_named_none"),
     (WholeDocumentsStay, "a_document_stored_whole_is_deleted_by_its_id"),

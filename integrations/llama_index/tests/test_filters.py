@@ -250,6 +250,16 @@ def test_a_value_an_operator_cannot_be_asked_with_is_refused(
     assert records.client.count() == len(RECORDS)
 
 
+@pytest.mark.parametrize(
+    "filters", [{"k": 3}, [MetadataFilter(key="k", value=3)], MetadataFilter(key="k", value=3), {}]
+)
+def test_what_are_no_filters_is_refused_by_name(records: FieldVectorStore, filters: Any) -> None:
+    for verb in (lambda **given: records.query(ask(**given)), records.get_nodes, records.delete_nodes, records.forget):
+        with pytest.raises(TypeError, match=f"must be MetadataFilters, not {type(filters).__name__}"):
+            verb(filters=filters)
+    assert records.client.count() == len(RECORDS)
+
+
 def test_what_a_filter_says_is_never_taken_for_code(empty: FieldVectorStore) -> None:
     nasty = "'; DROP TABLE records; -- \" \\ %_"
     empty.add([TextNode(id_=nasty, text="x", metadata={nasty: nasty}, embedding=embed("x")), node("2")])

@@ -98,12 +98,32 @@ def test_deleting_twice_or_what_is_not_there_writes_nothing(three: FieldVectorSt
     assert three.query(ask()).ids == ["3"]
 
 
-@pytest.mark.parametrize("selection", [{}, {"filters": MetadataFilters(filters=[])}])
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {},
+        {"filters": MetadataFilters(filters=[])},
+        {"filters": MetadataFilters(filters=[MetadataFilters(filters=[]), MetadataFilters(filters=[])])},
+    ],
+)
 def test_nothing_selected_is_not_everything(three: FieldVectorStore, selection: dict[str, Any]) -> None:
     for verb in (three.delete_nodes, three.forget, three.erase):
         with pytest.raises(ValueError, match="nothing is selected"):
             verb(**selection)
     assert three.client.count() == 3
+
+
+def test_one_id_is_that_node_and_not_those_of_its_letters(empty: FieldVectorStore) -> None:
+    one: Any = "ab"
+    empty.add([node("ab", FOX, "xy"), node("a", FISH, "x"), node("b", DOOR, "y")])
+    assert ids_of(empty.get_nodes(one)) == empty.query(ask(node_ids=one)).ids == empty.query(ask(doc_ids="xy")).ids
+    for verb in (empty.delete_nodes, empty.forget):
+        verb(node_ids=one)
+        assert sorted(empty.client.ids()) == ["a", "b"]
+        assert empty.restore(node_ids=one).ids == ("ab",)
+    empty.delete_nodes(one, MetadataFilters(filters=[MetadataFilters(filters=[])]), erase=True)
+    assert sorted(empty.client.ids()) == ["a", "b"]
+    assert empty.restore(node_ids=one).ids == ()
 
 
 def test_node_ids_and_filters_are_met_together(three: FieldVectorStore) -> None:

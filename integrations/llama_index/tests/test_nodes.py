@@ -230,7 +230,7 @@ def test_a_weight_that_is_none_is_refused_with_the_whole_batch(opener: Any, weig
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (TextNode(id_="w", text=FOX), "embedding"),
+        (TextNode(id_="w", text=FOX), "'w' has no embedding; nothing was added"),
         (TextNode(id_="w", text=FOX, embedding=[1.0, 2.0]), "length"),
         (TextNode(id_="w", text=FOX, embedding=[0.0] * 64), "direction|zero|length"),
         (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"_node": 1}), "_node"),

@@ -55,7 +55,8 @@ async def test_an_index_over_the_past_answers_and_writes_nothing(three: FieldVec
         lambda: past.add([node("5")]),
         lambda: past.delete("animals"),
         lambda: past.delete_nodes(["1"]),
-        lambda: past.clear(),
+        lambda: past.clear(reason="asked to"),
+        lambda: past.persist("kept"),
         lambda: index.delete_ref_doc("animals"),
     ):
         with pytest.raises(ReadOnlyStore, match="only to be read"):

@@ -140,6 +140,27 @@ def test_a_store_in_memory_never_goes_on_top_of_another(tmp_path: Path) -> None:
         assert first.client.verify() == second.client.verify() == []
 
 
+def test_a_store_in_memory_keeps_documents_out_on_disk_as_before(tmp_path: Path) -> None:
+    with filled(None) as store:
+        store.persist(tmp_path / NAME)
+        assert store.client.source_key == "_node.source"
+        store.forget("animals", keep_out=True)
+        store.add([node("again", "quite another text", "animals")])
+        assert store.get_nodes(["again"]) == []
+        assert store.client.verify() == []
+
+
+def test_a_store_in_memory_that_keeps_something_out_is_not_moved_to_where_it_would_come_in(tmp_path: Path) -> None:
+    with filled(None) as store:
+        store.forget("animals", keep_out=True)
+        with pytest.raises(ValueError, match="keeps texts or documents out"):
+            store.persist(tmp_path / NAME)
+        assert (list(tmp_path.iterdir()), store.path) == ([], None)
+        store.restore("animals")
+        store.persist(tmp_path / NAME)
+        assert store.client.verify() == []
+
+
 def test_a_store_in_memory_that_was_opened_elsewhere_stays_there(tmp_path: Path) -> None:
     with FieldStore() as client, pytest.raises(ValueError, match="elsewhere"):
         FieldVectorStore(store=client).persist(tmp_path / NAME)

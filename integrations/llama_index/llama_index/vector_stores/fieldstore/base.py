@@ -20,7 +20,7 @@ from llama_index.core.vector_stores.types import DEFAULT_PERSIST_DIR, DEFAULT_PE
 
 from fieldstore import Certificate, Entry, FieldStore, NotAStore, Receipt, Residual, UnknownRecord
 from llama_index.vector_stores.fieldstore import persisting, sources
-from llama_index.vector_stores.fieldstore.filters import EVERYTHING, FILTER_KEYS, both, to_where
+from llama_index.vector_stores.fieldstore.filters import EVERYTHING, FILTER_KEYS, both, listed, to_where
 from llama_index.vector_stores.fieldstore.finding import Finding, in_thread
 from llama_index.vector_stores.fieldstore.nodes import ID, SOURCE, columns, weights_of
 from llama_index.vector_stores.fieldstore.past import PastVectorStore
@@ -228,8 +228,8 @@ class FieldVectorStore(Finding):
         if node_ids is None and condition is None:
             raise ValueError("nothing is selected: give ids or filters; nothing was changed. clear() empties a store")
         if condition is None or not node_ids:
-            return {"where": condition} if node_ids is None else {"ids": list(node_ids)}
-        return {"where": both({ID: {"$in": list(node_ids)}}, condition)}
+            return {"where": condition} if node_ids is None else {"ids": listed(node_ids)}
+        return {"where": both({ID: {"$in": listed(node_ids)}}, condition)}
 
     def forget(
         self,
@@ -365,7 +365,8 @@ class FieldVectorStore(Finding):
         forgotten. Nobody else may write to it meanwhile.
 
         Raises:
-            ValueError: fs is no local file system, or the store in memory was opened elsewhere.
+            ValueError: fs is no local file system, the store in memory was opened elsewhere, or it keeps something out,
+                which no other store would.
             FileExistsError: there is a store already where one in memory would go; nothing was written.
         """
         file = persisting.local(persist_path, fs)

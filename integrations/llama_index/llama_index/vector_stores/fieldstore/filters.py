@@ -7,7 +7,7 @@
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
@@ -30,19 +30,30 @@ _ORDERED = {
 
 
 def to_where(filters: MetadataFilters | None) -> Where | None:
-    """A group of filters as a `where`; None where there is none, or an empty one, which lets everything pass.
+    """A group of filters as a `where`; None where there is none, or none but empty ones, which let everything pass.
 
     Raises:
         ValueError: an operator has a value it cannot be asked with.
+        TypeError: the filters are something else, as a dict.
     """
+    if filters is not None and not isinstance(filters, MetadataFilters):
+        raise TypeError(f"filters must be MetadataFilters, not {type(filters).__name__}; nothing was looked at")
     if filters is None or not filters.filters:
         return None
-    tests = [_group(one) if isinstance(one, MetadataFilters) else _on_key(one) for one in filters.filters]
+    given = [to_where(one) if isinstance(one, MetadataFilters) else _on_key(one) for one in filters.filters]
+    tests = [EVERYTHING if test is None else test for test in given]
+    if filters.condition is not FilterCondition.NOT and not any(given):
+        return None
     if filters.condition is FilterCondition.OR:
         return {"$or": tests}
     if filters.condition is FilterCondition.NOT:
         return {"$not": {"$or": tests}}
     return {"$and": tests}
+
+
+def listed(ids: Iterable[str]) -> list[str]:
+    """Ids as a list; a string is one id, as it is to a FieldStore, and not its letters."""
+    return [ids] if isinstance(ids, str) else list(ids)
 
 
 def both(*conditions: Where | None) -> Where | None:
@@ -59,11 +70,6 @@ def value_at(metadata: Mapping[str, Any], key: str) -> Any:
     for name in key.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
-
-
-def _group(filters: MetadataFilters) -> Where:
-    condition = to_where(filters)
-    return EVERYTHING if condition is None else condition
 
 
 def _on_key(filter: MetadataFilter) -> Where:

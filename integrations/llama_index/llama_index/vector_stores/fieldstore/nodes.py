@@ -69,11 +69,19 @@ def columns(nodes: Sequence[BaseNode]) -> Columns:
         ValueError: a node has no embedding, or metadata of a name that is ours; nothing was added.
     """
     return Columns(
-        vectors=[node.get_embedding() for node in nodes],
+        vectors=[_vector(node) for node in nodes],
         texts=[node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes],
         metadatas=[_metadata(node) for node in nodes],
         ids=[node.node_id for node in nodes],
     )
+
+
+def _vector(node: BaseNode) -> list[float]:
+    if node.embedding is None:
+        raise ValueError(
+            f"node {node.node_id!r} has no embedding; nothing was added. An index or a pipeline embeds nodes"
+        )
+    return node.embedding
 
 
 def _metadata(node: BaseNode) -> dict[str, Any]:

@@ -54,6 +54,10 @@ class PastVectorStore(Finding):
         """Raise ReadOnlyStore."""
         self._refuse()
 
-    def clear(self) -> NoReturn:
+    def clear(self, **kwargs: Any) -> NoReturn:
         """Raise ReadOnlyStore."""
+        self._refuse()
+
+    def persist(self, *_: Any, **kwargs: Any) -> NoReturn:
+        """Raise ReadOnlyStore: the store that it is the past of is what persists."""
         self._refuse()

@@ -62,6 +62,11 @@ def on_disk(memory: FieldStore, folder: Path) -> FieldStore:
     """A new store in a folder that holds what is live in the one in memory; all of it, or no folder."""
     if folder.exists():
         raise FileExistsError(f"there is something at '{folder}' already; nothing was persisted")
+    if memory.kept_out():  # as fingerprints under a key of its own: nothing is left that could be told another store
+        raise ValueError(
+            f"{memory} keeps texts or documents out, which a new store would let in; nothing was persisted. "
+            "Keep out in a store opened by a path, or let them in first: client.let_in"
+        )
     stats = memory.stats()
     if stats["forgotten"]:
         _log.warning("%d forgotten records of %s do not come along to disk", stats["forgotten"], memory)
@@ -69,7 +74,12 @@ def on_disk(memory: FieldStore, folder: Path) -> FieldStore:
     try:
         kappa = memory.kappa if stats["measured_from"] else None
         disk = FieldStore(
-            folder, dim=memory.dim, kappa=kappa, filter_keys=memory.filter_keys, text_index=memory.text_index
+            folder,
+            dim=memory.dim,
+            kappa=kappa,
+            filter_keys=memory.filter_keys,
+            text_index=memory.text_index,
+            source_key=memory.source_key,
         )
         try:
             if records:

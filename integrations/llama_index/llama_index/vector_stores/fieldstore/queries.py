@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 from llama_index.core.schema import NodeWithScore
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryResult
 
-from llama_index.vector_stores.fieldstore.filters import Where, both, to_where
+from llama_index.vector_stores.fieldstore.filters import Where, both, listed, to_where
 from llama_index.vector_stores.fieldstore.nodes import SOURCE
 
 Mode = Literal["default", "mmr", "field", "text_search", "hybrid"]
@@ -109,9 +109,9 @@ def checked_mode(mode: Any) -> Mode:
 
 def _ids(query: VectorStoreQuery, arguments: Mapping[str, Any]) -> list[str] | None:
     """[] is no restriction: every retriever over a re-opened index sends it."""
-    return list(query.node_ids) if query.node_ids and not arguments.get("ignore_node_ids") else None
+    return listed(query.node_ids) if query.node_ids and not arguments.get("ignore_node_ids") else None
 
 
 def _documents(query: VectorStoreQuery) -> Where | None:
     """[] is nothing: a user who may see no document sees none."""
-    return None if query.doc_ids is None else {SOURCE: {"$in": list(query.doc_ids)}}
+    return None if query.doc_ids is None else {SOURCE: {"$in": listed(query.doc_ids)}}

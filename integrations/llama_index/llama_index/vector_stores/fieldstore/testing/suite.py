@@ -185,6 +185,18 @@ class VectorStoreTests:
         assert found(three, k=1, doc_ids=["house"]) == ["3"], "before the ranking"
         assert found(three, doc_ids=[]) == [], "who may see no document sees none"
 
+    def test_what_restricts_a_query_restricts_it_together(self, three: Store) -> None:
+        two = only("n", 2)
+        if self.node_ids:
+            assert found(three, node_ids=["1", "2"], filters=two) == ["2"]
+            assert found(three, node_ids=["1", "3"], filters=two) == []
+        if self.doc_ids:
+            assert found(three, doc_ids=["animals"], filters=two) == ["2"]
+            assert found(three, doc_ids=["house"], filters=two) == []
+        if self.node_ids and self.doc_ids:
+            assert found(three, node_ids=["1", "3"], doc_ids=["animals"]) == ["1"]
+        _need(self.node_ids or self.doc_ids, "node_ids or doc_ids")
+
     @pytest.mark.parametrize("mode", list(VectorStoreQueryMode), ids=lambda mode: mode.value)
     def test_a_mode_is_honoured_or_refused_and_never_another_one(
         self, three: Store, mode: VectorStoreQueryMode
@@ -274,6 +286,12 @@ class VectorStoreTests:
     def test_delete_takes_every_node_of_a_document_and_no_other(self, three: Store) -> None:
         three.delete("animals")
         self._gone(three, "1", "2")
+
+    def test_a_document_is_known_by_its_whole_id(self, three: Store) -> None:
+        for likeness in ("animal", "nimals", "ANIMALS", "animals ", "a%", "%", "*", ""):
+            with suppress(ValueError):  # refusing it is as good
+                three.delete(likeness)
+        self._gone(three)
 
     def test_deleting_again_or_what_is_not_there_changes_nothing(self, three: Store) -> None:
         for ref_doc_id in ("never there", "animals", "animals"):
