@@ -15,7 +15,7 @@ from langchain_core.runnables.config import run_in_executor
 from langgraph.types import Command
 
 from langchain_fieldstore.gone import Gone
-from langchain_fieldstore.messages import documents_in, stamped, stamped_ids, text_of
+from langchain_fieldstore.messages import documents_in, stamped, stamped_ids, texts_of
 from langchain_fieldstore.quoting import Quotes
 from langchain_fieldstore.reading import Watch, watching
 from langchain_fieldstore.redaction import redacted
@@ -44,8 +44,10 @@ class ForgetMiddleware(AgentMiddleware[Any, Any, Any]):
 
     It knows what went into a message by the documents in a tool's artifact, by what the tool read from and wrote to
     this vector store while it ran, which it notes on the message, and by the words: four in a row as in a forgotten
-    text. It does not know the same told in other words by a human, what is held outside `messages`, and older
-    checkpoints: see `langchain_fieldstore.checkpoints`. List it before middleware that looks documents up by itself.
+    text. An erase takes the words along, so who quotes a record that the thread has met is noted while it is live. It
+    does not know the same told in other words by a human, or by the model in a later turn, what is held outside
+    `messages`, and older checkpoints: see `langchain_fieldstore.checkpoints`. List it before middleware that looks
+    documents up by itself.
 
     vector_store: what the tools read. notice: what stands in the place of what is gone. tools: names of tools whose
     artifacts hold documents of this store only; needed just for threads from before this middleware, in which an
@@ -117,20 +119,29 @@ class ForgetMiddleware(AgentMiddleware[Any, Any, Any]):
     def _drew(self, answers: list[M], messages: Sequence[BaseMessage], watch: Watch) -> list[M]:
         first = max((n for n, message in enumerate(messages) if isinstance(message, HumanMessage)), default=0)
         documents = [dict(documents_in(getattr(message, "artifact", None))) for message in messages]
-        quotes = Quotes(pair for held in documents[:first] for pair in held.items())
-        ids = {key for answer in answers for span in quotes.spans(text_of(answer)) for key in span.keys}
+        noted = {id for message in messages for id in stamped_ids(message)}
+        quotes = Quotes(
+            [*self._gone.texts_of_live(noted), *(pair for held in documents[:first] for pair in held.items())]
+        )
+        ids = {
+            key for answer in answers for text in texts_of(answer) for span in quotes.spans(text) for key in span.keys
+        }
         ids |= {id for held in documents[first:] for id in held}
         drawn = {record.id for record in self._store.get(sorted(ids))} if ids else set()  # the others may be anybody's
         drawn |= {id for message in messages[first:] if isinstance(message, ToolMessage) for id in stamped_ids(message)}
         watch.read.update(dict.fromkeys(sorted(drawn)))
-        return [stamped(answer, watch) if isinstance(answer, AIMessage) else answer for answer in answers]
+        return [
+            stamped(answer, watch.read, watch.wrote) if isinstance(answer, AIMessage) else answer for answer in answers
+        ]
 
 
 def _noted(answer: _Answer, watch: Watch) -> _Answer:
     if isinstance(answer, ToolMessage):
-        return stamped(answer, watch)
+        return stamped(answer, watch.read, watch.wrote)
     update = answer.update
     if isinstance(update, dict) and isinstance(update.get("messages"), list):
-        messages = [stamped(one, watch) if isinstance(one, ToolMessage) else one for one in update["messages"]]
+        messages = [
+            stamped(one, watch.read, watch.wrote) if isinstance(one, ToolMessage) else one for one in update["messages"]
+        ]
         return replace(answer, update={**update, "messages": messages})
     return answer

@@ -31,6 +31,10 @@ class Gone:
         live = {record.id for record in self._store.get(sorted(asked))} if asked else set()
         return {id for id in asked - live if id in ours or self._store.history(id)}
 
+    def erased(self, ids: Iterable[str]) -> set[str]:
+        """Which of the ids that are gone nothing is known of any more, their words included."""
+        return {id for id in ids if not self._store.history(id)}
+
     def spans(self, text: str) -> list[Span]:
         """The passages of a text that are taken from forgotten records, and that no live one holds."""
         found = self._known().spans(text)

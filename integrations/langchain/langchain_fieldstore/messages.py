@@ -5,26 +5,25 @@
 # Rule: a message is never changed; whoever has to take something out gets another one.
 """Messages, looked into and emptied."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
 from pydantic import BaseModel
-
-from langchain_fieldstore.reading import Watch
 
 STAMP = "fieldstore"  # key of `response_metadata` under which a message notes which records went into it
 Text = Callable[[str], str]  # what becomes of a text
 M = TypeVar("M", bound=BaseMessage)
 
 
-def stamped(message: M, watch: Watch) -> M:
-    """The message, noting which records were read and written for it."""
-    if not watch.read and not watch.wrote:
-        return message
+def stamped(message: M, read: Iterable[str], wrote: Iterable[str] = ()) -> M:
+    """The message, noting which records went into it, and which were written for it."""
     known = stamp_of(message)
-    stamp = {name: list(dict.fromkeys([*known[name], *getattr(watch, name)])) for name in ("read", "wrote")}
+    noted = {"read": read, "wrote": wrote}
+    stamp = {name: list(dict.fromkeys([*known[name], *ids])) for name, ids in noted.items()}
+    if stamp == known:
+        return message
     return message.model_copy(update={"response_metadata": {**message.response_metadata, STAMP: stamp}})
 
 
@@ -102,6 +101,18 @@ def _is_gone(value: Any, gone: set[str]) -> bool:
 def text_of(message: BaseMessage) -> str:
     """What a message says, its tool calls' arguments left out."""
     return "\n".join(strings_in(message.content))
+
+
+def texts_of(message: BaseMessage) -> list[str]:
+    """All that a message says, asks of tools, brings along, or has beside it from its provider."""
+    texts = [*strings_in(message.content), *strings_in(message.additional_kwargs)]
+    if isinstance(message, AIMessage):
+        texts += [
+            text for call in (*message.tool_calls, *message.invalid_tool_calls) for text in strings_in(call["args"])
+        ]
+    if isinstance(message, ToolMessage):
+        texts += strings_in(message.artifact)
+    return texts
 
 
 def with_content(message: M, text: Text) -> M:

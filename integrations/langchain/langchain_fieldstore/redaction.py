@@ -19,9 +19,11 @@ from langchain_fieldstore.messages import (
     documents_in,
     emptied,
     stamp_of,
+    stamped,
     stamped_ids,
     strings_in,
     text_of,
+    texts_of,
     with_content,
 )
 from langchain_fieldstore.quoting import Quotes, Span, without
@@ -30,12 +32,14 @@ from langchain_fieldstore.quoting import Quotes, Span, without
 def redacted(
     messages: Sequence[BaseMessage], gone: Gone, notice: str, tools: Collection[str] = ()
 ) -> list[BaseMessage]:
-    """The messages that have to change, changed; [] where nothing gone is in them.
+    """The messages that have to change, changed: what is gone is taken out, and who quotes what is live is noted.
 
     tools: names of tools whose documents are all of this store, so that one it does not know was erased.
     """
     thread = _Thread(messages, gone, notice, tools)
-    return thread.changed() if thread.may_hold_something() else []
+    left = thread.without_it() if thread.may_hold_something() else list(messages)
+    new = [thread.noted(message) for message in left]
+    return [after for after, before in zip(new, messages, strict=True) if after != before]
 
 
 class _Thread:
@@ -63,12 +67,18 @@ class _Thread:
 
     def may_hold_something(self) -> bool:
         """Whether a look at every message is worth it: something is gone by its id, or by its words."""
-        return bool(self._ids) or any(self._spans(string) for message in self._messages for string in _texts(message))
+        return bool(self._ids) or any(self._spans(string) for message in self._messages for string in texts_of(message))
 
-    def changed(self) -> list[BaseMessage]:
-        """The messages that are different without what is gone."""
+    def noted(self, message: BaseMessage) -> BaseMessage:
+        """A human's message, noting which live records it quotes: once they are erased, nobody knows their words."""
+        if not isinstance(message, HumanMessage):
+            return message
+        return stamped(message, sorted({key for span in self._live.spans(text_of(message)) for key in span.keys}))
+
+    def without_it(self) -> list[BaseMessage]:
+        """The messages without what is gone."""
         last = max((n for n, message in enumerate(self._messages) if isinstance(message, HumanMessage)), default=-1)
-        changed: list[BaseMessage] = []
+        left: list[BaseMessage] = []
         told = False  # whether a tool brought something gone earlier in this turn
         for number, message in enumerate(self._messages):
             if isinstance(message, HumanMessage):
@@ -82,9 +92,8 @@ class _Thread:
                 new = self._said(message, told)
             else:
                 new = with_content(message, self._cut)
-            if new != message:
-                changed.append(new)
-        return changed
+            left.append(new)
+        return left
 
     # ---- what a message holds
 
@@ -103,7 +112,7 @@ class _Thread:
         """Whether a tool's answer holds something gone."""
         if self._ids & (held.keys() | stamped_ids(message)):
             return True
-        return any(self._spans(text) for text in _texts(message))
+        return any(self._spans(text) for text in texts_of(message))
 
     # ---- the same without it
 
@@ -115,23 +124,25 @@ class _Thread:
     def _said(self, message: AIMessage, told: bool) -> BaseMessage:
         """An answer: emptied where it drew on something gone, by its turn, its note, a citation or its words."""
         text = text_of(message)
-        drew = bool(self._ids & stamped_ids(message)) or any(_cites(text, id) for id in self._ids)
-        quotes = any(self._spans(string) for string in _texts(message))
+        noted = bool(self._ids & stamped_ids(message))
+        drew = noted or any(_cites(text, id) for id in self._ids)
+        quotes = any(self._spans(string) for string in texts_of(message))
         wrote = any(self._ids & self._written_by(call["id"]) for call in message.tool_calls)
         if not (drew or quotes or wrote or (told and text)):
             return message
-        return emptied(message, self._notice, self._arguments)
+        return emptied(message, self._notice, lambda call: self._arguments(call, noted))
 
-    def _arguments(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        """A tool call's arguments: without quotations, and none where the call stored what is gone."""
-        if self._ids & self._written_by(call["id"]):
+    def _arguments(self, call: Mapping[str, Any], noted: bool) -> dict[str, Any]:
+        """A tool call's arguments: without quotations, and none where it drew on what is gone, or stored it."""
+        if noted or self._ids & self._written_by(call["id"]):
             return dict.fromkeys(call["args"], self._notice)
         return dict(cleaned(call["args"], set(), self._cut))
 
     def _told(self, message: HumanMessage, number: int) -> BaseMessage:
-        """What a human said: without the sentences that quote, or nothing, where a tool stored it in other words."""
+        """What a human said: without the sentences that quote, or nothing, where the words it was told in are lost."""
         cut = with_content(message, self._cut)
-        if cut == message and self._stored_in_turn(number):
+        lost = self._gone.erased(self._ids & stamped_ids(message))
+        if lost or (cut == message and self._stored_in_turn(number)):
             return emptied(message, self._notice, dict)
         return cut
 
@@ -152,18 +163,6 @@ class _Thread:
             if isinstance(message, ToolMessage) and self._ids & set(stamp_of(message)["wrote"]):
                 return True
         return False
-
-
-def _texts(message: BaseMessage) -> list[str]:
-    """All that a message says, asks of tools, brings along, or has beside it from its provider."""
-    texts = [*strings_in(message.content), *strings_in(message.additional_kwargs)]
-    if isinstance(message, AIMessage):
-        texts += [
-            text for call in (*message.tool_calls, *message.invalid_tool_calls) for text in strings_in(call["args"])
-        ]
-    if isinstance(message, ToolMessage):
-        texts += strings_in(message.artifact)
-    return texts
 
 
 def _cites(text: str, id: str) -> bool:

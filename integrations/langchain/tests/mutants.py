@@ -200,8 +200,26 @@ MUTANTS = [
     Mutant(
         "what a tool read is not noted",
         PACKAGE + "agents.py",
-        "    if isinstance(answer, ToolMessage):\n        return stamped(answer, watch)\n",
+        "    if isinstance(answer, ToolMessage):\n        return stamped(answer, watch.read, watch.wrote)\n",
         "    if isinstance(answer, ToolMessage):\n        return answer\n",
+    ),
+    Mutant(
+        "who quotes what is live is not noted",
+        PACKAGE + "redaction.py",
+        "        if not isinstance(message, HumanMessage):\n",
+        "        if True:\n",
+    ),
+    Mutant(
+        "the model's quotations of what tools told without documents are not noted",
+        PACKAGE + "agents.py",
+        "[*self._gone.texts_of_live(noted), ",
+        "[",
+    ),
+    Mutant(
+        "what tools are asked in other words stays",
+        PACKAGE + "redaction.py",
+        "        if noted or self._ids & ",
+        "        if self._ids & ",
     ),
     Mutant(
         "the words of what is forgotten are not known",

@@ -11,7 +11,7 @@ from langchain.agents.middleware import ModelRequest, dynamic_prompt
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.tools import create_retriever_tool, tool
+from langchain_core.tools import BaseTool, create_retriever_tool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -136,6 +136,79 @@ def test_what_was_told_without_a_tool_and_stored_by_the_application_is_gone_too(
     messages = ask(agent, "say it again")
     assert "seven" not in everything(messages)
     assert messages[0].content == f"Good morning. {NOTICE} Is that safe?"
+
+
+def told_in_words(vector_store: FieldVectorStore) -> list[BaseTool]:
+    """Tools that put no documents beside their words, so that an erase takes the last copy of what they read."""
+
+    @tool
+    def plain(words: str) -> str:
+        """Find a note."""
+        return vector_store.similarity_search(words, k=1)[0].page_content
+
+    @tool
+    def wipe(words: str) -> str:
+        """Erase a note."""
+        [found] = vector_store.similarity_search(words, k=1)
+        vector_store.erase([str(found.id)])
+        return "erased"
+
+    return [plain, wipe]
+
+
+@pytest.mark.parametrize("verb", ["forget", "erase"])
+def test_a_later_turn_that_repeats_what_a_tool_told_without_documents_is_emptied_too(
+    notes: FieldVectorStore, verb: str
+) -> None:
+    agent = agent_over(notes, Parrot(), tools=told_in_words(notes))
+    ask(agent, "plain: the spare key")
+    assert POT in str(ask(agent, "say it again")[-1].content)
+    ask(agent, f"so {POT}, right?")
+    getattr(notes, verb)(["key-note"])
+    messages = ask(agent, "hello")
+    assert "pot" not in everything(messages)
+    assert [str(message.content) for message in messages if isinstance(message, HumanMessage)] == [
+        "plain: the spare key", "say it again", NOTICE, "hello",
+    ]  # fmt: skip
+
+
+def test_nor_is_it_known_any_more_from_the_request_to_erase_it(notes: FieldVectorStore) -> None:
+    parrot = Parrot(says=lambda messages: "Done.")
+    agent = agent_over(notes, parrot, tools=told_in_words(notes))
+    ask(agent, "plain: the spare key")
+    messages = ask(agent, f"wipe: {POT}")
+    assert messages[-4].content == f"wipe: {POT}"  # whoever says it just now knows it
+    parrot.seen.clear()
+    assert "pot" not in everything(ask(agent, "hello"))
+    assert not any("pot" in everything(given) for given in parrot.seen)
+
+
+def test_what_a_tool_was_asked_in_other_words_for_what_another_had_told_is_emptied_too(notes: FieldVectorStore) -> None:
+    agent = agent_over(notes, Parrot(), tools=told_in_words(notes))
+    read = {"fieldstore": {"read": ["key-note"], "wrote": []}}
+    calls: Any = [{"name": "plain", "args": {"words": words}, "id": words} for words in ("key", "azure vessel")]
+    history = [
+        HumanMessage("where is it, and what is that?"),
+        AIMessage("", tool_calls=calls[:1]),
+        ToolMessage(POT, tool_call_id="key", response_metadata=read),
+        AIMessage("", tool_calls=calls[1:], response_metadata=read),
+        ToolMessage("A pot.", tool_call_id="azure vessel"),
+    ]
+    agent.update_state(THREAD, {"messages": history})
+    notes.forget(["key-note"])
+    messages = ask(agent, "hello")
+    assert [call["args"] for message in messages[:5] for call in getattr(message, "tool_calls", [])] == [
+        {"words": "key"}, {"words": NOTICE},
+    ]  # fmt: skip
+
+
+def test_a_live_record_that_shares_words_with_a_forgotten_one_is_told_as_before(notes: FieldVectorStore) -> None:
+    agent = agent_over(notes, Parrot())
+    notes.add_texts(["the spare key is under the red mat"], ids=["mat"])
+    notes.forget(["key-note"])
+    first = ask(agent, "recall: red mat")
+    assert "under the red mat" in str(answers_of(first)[0].content)
+    assert everything(ask(agent, "hello")[: len(first)]) == everything(first)
 
 
 # -- what becomes of each message

@@ -82,6 +82,16 @@ def test_older_checkpoints_of_a_redacted_thread_are_found_too(notes: FieldVector
     assert quoting_threads(saver, notes, ["key-note"]) == ["t"]
 
 
+def test_also_where_nothing_of_it_is_left_in_the_newest(notes: FieldVectorStore, saver: Any) -> None:
+    agent = agent_over(notes, Parrot(says=lambda messages: "I see."), saver)
+    agent.invoke(*turn(TURNS["told"], "t"))
+    notes.forget(["key-note"])
+    messages, config = turn("hello", "t")
+    agent.invoke(messages, config)
+    assert "pot" not in str(saver.get_tuple(config))
+    assert quoting_threads(saver, notes, ["key-note"]) == ["t"]
+
+
 def test_an_erased_record_is_known_by_its_documents_and_notes_and_no_more_by_its_words(
     notes: FieldVectorStore, saver: Any
 ) -> None:
