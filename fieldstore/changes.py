@@ -22,7 +22,7 @@ from fieldstore.keeping import Keeping
 from fieldstore.ledger import Draft, Kind, new_salt
 from fieldstore.mirror import Mirror
 from fieldstore.records import MILLIONTHS, Near
-from fieldstore.selecting import Selection, targets
+from fieldstore.selecting import Selection, Targets, targets
 from fieldstore.storage.database import Content, Version
 from fieldstore.storage.keep_out import Row
 from fieldstore.storage.repellers import Placed
@@ -213,26 +213,34 @@ def invert(
 
     keep_out: and keep what is forgotten out. What is restored is let in.
     """
-    with mirror.writing() as database:
+    with mirror.writing():
         meant = targets(mirror, kind, selection)
         draft = mirror.draft(*words)
         for known in meant.versions:
             draft.invert(kind, known.element, known.sum)
         out = Keeping(mirror, draft)
         if keep_out:
-            before = database.latest(meant.same).values()
-            keeping.of_forgotten(out, mirror, [*meant.versions, *before], selection.source)
+            keeping.of_forgotten(out, mirror, _spoken_of(mirror, meant), selection.source)
         elif kind is Kind.RESTORE:
             keeping.of_restored(out, mirror, meant.versions, selection.source)
         mirror.commit(draft, keeping=out.change())
     return _changed(draft, [known.id for known in meant.versions], meant.same, meant.unknown), meant.near
 
 
-def would_invert(mirror: Mirror, kind: Kind, selection: Selection) -> tuple[Changed, list[Near]]:
-    """What `invert` would do."""
+def would_invert(
+    mirror: Mirror, kind: Kind, selection: Selection, *, keep_out: bool = False
+) -> tuple[Changed, list[Near]]:
+    """What `invert` would do. Raises what it would raise."""
     with mirror.reading():
         meant = targets(mirror, kind, selection)
+        if keep_out:
+            keeping.check_texts(mirror, _spoken_of(mirror, meant), selection.source)
     return Changed(tuple(v.id for v in meant.versions), tuple(meant.same), tuple(meant.unknown), ()), meant.near
+
+
+def _spoken_of(mirror: Mirror, meant: Targets) -> list[Version]:
+    """The versions that a forget is about, those that were forgotten before too."""
+    return [*meant.versions, *mirror.folder.database.latest(meant.same).values()]
 
 
 def begin_erase(

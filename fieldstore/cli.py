@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("erasures", help="file with the `erasures` of the store that the backup is of")
         else:
             verb.add_argument("ids", nargs="*")
-            verb.add_argument("--source", help="instead of ids: all records of this source")
+            verb.add_argument("--source", help="instead of ids: all records of this source, a string")
         if name == "forget":
             verb.add_argument(
                 "--near",
@@ -264,6 +264,11 @@ def _done(receipt: Receipt) -> int:
     for state, ids in ((done, receipt.ids), ("unchanged", receipt.unchanged), ("unknown", receipt.unknown)):
         for id in ids:
             print(state, _one_line(id), *near.get(id, ()), sep="\t")
+    if not (receipt.ids or receipt.unchanged or receipt.unknown):
+        print(
+            f"fieldstore: nothing to {receipt.verb}: no record has that source; here it is always a string",
+            file=sys.stderr,
+        )
     return 1 if receipt.unknown else 0
 
 

@@ -33,7 +33,7 @@ class Explaining(Finding):
     def explain(
         self,
         vector: ArrayLike,
-        hits: Sequence[Hit | str] | None = None,
+        hits: Sequence[Hit | str] | Hit | str | None = None,
         *,
         k: int = 10,
         ids: Ids | None = None,
@@ -47,11 +47,11 @@ class Explaining(Finding):
     ) -> Explanation:
         """Why records answer a query: print it, or take `to_json()`.
 
-        vector: (dim,). hits: what a search gave, or ids of live records, hidden ones too; by default those of
-        `search(vector, k, ...)` with the same options. Of hits the options should be those of their search; `by` and
-        `smooth` need not be said again. For each: cosine, weight, share, its attractor, and what pulled its score up or
-        down: its weight, repellers by name, neighbours by id where it was smoothed. The field's value at the query is
-        exact; `bound` says how much more than the candidates there may be.
+        vector: (dim,). hits: what a search gave, or ids of live records, hidden ones too, or one of either; by default
+        those of `search(vector, k, ...)` with the same options. Of hits the options should be those of their search;
+        `by` and `smooth` need not be said again. For each: cosine, weight, share, its attractor, and what pulled its
+        score up or down: its weight, repellers by name, neighbours by id where it was smoothed. The field's value at
+        the query is exact; `bound` says how much more than the candidates there may be.
         Raises UnknownRecord for a hit that is not live by now, and what `search` raises.
         """
         row = self._checked(vector)
@@ -60,6 +60,7 @@ class Explaining(Finding):
             hits = self.search(
                 vector, k, ids=ids, where=where, by=by, smooth=smooth, per=per, reach=reach, exact=exact, effort=effort
             )
+        hits = [hits] if isinstance(hits, Hit | str) else hits
         names = arguments.checked_ids([hit.id if isinstance(hit, Hit) else hit for hit in hits])
         said = [(hit.score, hit.share) if isinstance(hit, Hit) else None for hit in hits]
         wanted, condition = arguments.restriction(ids, where)
@@ -168,7 +169,7 @@ class _Seen:
         own, score = self._alone(point), None if said is None else said[0]
         lost = None if own is None else own - cosine - math.log(weight) / kappa
         for number in np.argsort(-felt, kind="stable").tolist():
-            part = None if lost is None else lost * float(felt[number] / felt.sum())
+            part = None if lost is None else lost * float(felt[number] / felt.sum()) if felt[number] else 0.0
             if (part is None and felt[number] >= 1e-3 * weight) or (part is not None and part < -5e-5):
                 copies = float(min(felt[number], np.finfo(np.float64).max))
                 pulls.append((Pull("repeller", part, repellers[number], float(places[number]), copies), None))
@@ -179,7 +180,7 @@ class _Seen:
         elif own is None and score is not None:
             ranked = "otherwise"
         shown = own if score is None else score
-        share = self._share(point, own) if said is None else said[1]
+        share = self._share(point, own) if said is None or math.isnan(said[1]) else said[1]
         numbers = (shown, ranked, cosine, weight, share, own)
         return _Told(point, numbers, self._head.get(point), self._members.get(point, []), pulls)
 

@@ -25,9 +25,11 @@ def of_text(key: bytes, text: str | None) -> bytes | None:
 
 
 def of_source(key: bytes, source: Any) -> bytes | None:
-    """The fingerprint of a source, a value of metadata, to the letter; None for null."""
+    """The fingerprint of a source, a value of metadata, to the letter; None for null. Equal numbers are one source."""
     if source is None:
         return None
+    if isinstance(source, float) and source.is_integer():  # 7.0 is 7, to a filter as well
+        source = int(source)
     value = json.dumps(source, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hmac.digest(key, _PURPOSE + b"source:" + value.encode(), "sha256")
 

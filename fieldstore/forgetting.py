@@ -62,7 +62,8 @@ class Forgetting:
         arguments.check_flag("keep_out", keep_out)
         arguments.check_words(reason, actor)
         if dry_run:
-            return self._receipt("forget", *changes.would_invert(self._mirror, Kind.FORGET, selection), dry_run=True)
+            would = changes.would_invert(self._mirror, Kind.FORGET, selection, keep_out=keep_out)
+            return self._receipt("forget", *would, dry_run=True)
         changed = changes.invert(self._mirror, Kind.FORGET, selection, (reason, actor), keep_out=keep_out)
         return self._receipt("forget", *changed)
 

@@ -104,22 +104,24 @@ def refused(mirror: Mirror, texts: Sequence[str | None] | None, stored: Sequence
 
 
 def of_forgotten(keeping: Keeping, mirror: Mirror, versions: Sequence[Version], source: Any) -> None:
-    """Keep out what a forget was about: the records' texts, and the source it named.
-
-    Raises ValueError for a record without a text where no source was named: it could not be recognised.
-    """
-    contents = mirror.contents([version.sum.point for version in versions])
-    if source is None:
-        for content in contents.values():
-            if not fingerprint.normalised(content.text or ""):
-                raise ValueError(
-                    f"record '{content.id}' has no text to be recognised by; nothing was changed. "
-                    "forget(source=..., keep_out=True) keeps out a source"
-                )
-    else:  # those that were forgotten before belong to it as well
+    """Keep out what a forget was about: the records' texts, and the source it named. Raises as `check_texts`."""
+    check_texts(mirror, versions, source)
+    if source is not None:  # those that were forgotten before belong to it as well
         versions = [*versions, *mirror.forgotten(Filter({mirror.facts["source_key"]: {"$eq": source}}))]
-        contents = mirror.contents([version.sum.point for version in versions])
+    contents = mirror.contents([version.sum.point for version in versions])
     keeping.record(((point, content.text) for point, content in contents.items()), source, keeping.key, None)
+
+
+def check_texts(mirror: Mirror, versions: Sequence[Version], source: Any) -> None:
+    """ValueError for a record without a text where no source was named: it could not be recognised."""
+    if source is not None:
+        return
+    for content in mirror.contents([version.sum.point for version in versions]).values():
+        if not fingerprint.normalised(content.text or ""):
+            raise ValueError(
+                f"record '{content.id}' has no text to be recognised by; nothing was changed. "
+                "forget(source=..., keep_out=True) keeps out a source"
+            )
 
 
 def of_restored(keeping: Keeping, mirror: Mirror, versions: Sequence[Version], source: Any) -> None:

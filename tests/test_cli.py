@@ -315,6 +315,18 @@ def pages(tmp_path) -> Path:
     return path
 
 
+def test_a_source_that_nobody_has_is_said_to_be_none(run, pages):
+    with FieldStore(pages) as store:
+        store.add(np.eye(store.dim)[0], ids=["seven"], metadatas=[{"source": 7}])
+    for verb in ("forget", "restore"):
+        status, printed, said = run(verb, pages, "--source", "7")
+        assert (status, printed) == (0, [])
+        assert f"nothing to {verb}: no record has that source; here it is always a string" in said
+    with FieldStore(pages) as store:
+        assert store.exists("seven")
+        assert store.verify() == []
+
+
 def test_forget_tells_first_and_takes_a_source_and_what_is_near_it(run, pages):
     asked = ("forget", pages, "--source", "handbook.md", "--near", "0.95")
     assert run(*asked, "--dry-run") == (

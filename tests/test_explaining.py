@@ -118,3 +118,35 @@ def test_what_cannot_be_explained_is_refused(rng):
         FieldStore().explain(vectors[0], [])
     assert store.explain(vectors[0], []).hits == ()
     assert np.isfinite(store.explain(vectors[0], []).phi)
+
+
+def test_hits_by_words_alone_are_told_what_the_field_makes_of_them(rng):
+    store = FieldStore(text_index=True)
+    store.add(rng.normal(size=(4, 8)), ids=list("abcd"), texts=["red", "blue", "red and blue", "green"])
+    query = rng.normal(size=8)
+    hits = store.search(None, by="text", text="red", k=3)
+    assert all(math.isnan(hit.share) for hit in hits)
+    told = store.explain(query, hits)
+    assert "nan" not in str(told)
+    assert len(json.loads(told.to_json())["hits"]) == 2
+    shares = {hit.id: hit.share for hit in store.search(query)}
+    for one in told.hits:
+        assert one.share == pytest.approx(shares[one.id], rel=1e-6)
+    assert store.verify() == []
+
+
+def test_one_hit_or_one_id_may_be_asked_for_without_a_list(rng):
+    store, vectors = filled(rng)
+    hit = store.search(vectors[3], 1)[0]
+    assert store.explain(vectors[3], hit) == store.explain(vectors[3], [hit])
+    assert store.explain(vectors[3], "n12") == store.explain(vectors[3], ["n12"])
+    assert store.verify() == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_repeller_that_takes_nothing_measurable_off_pulls_nothing():
+    store = FieldStore(kappa=1e6)
+    store.add(np.eye(3), ids=list("abc"))
+    store.repel([0.0, 0.0, 1.0], 0.9)
+    assert store.explain([1.0, 0.1, 0.0], ["a"]).hits[0].pulls == ()
+    assert store.verify() == []

@@ -98,6 +98,17 @@ def test_what_was_forgotten_before_can_be_kept_out_afterwards_and_a_source_befor
     assert store.verify() == []
 
 
+def test_equal_numbers_are_one_source_as_they_are_to_a_filter(store):
+    for source in (7, 7.0):
+        ingest(store, NIGHTLY[:2], source=source)
+    assert len(store.forget(source=7, keep_out=True).ids) == 4
+    for source in (7, 7.0):
+        assert len(ingest(store, [f"new, of {source!r}"], source=source).kept_out) == 1
+    assert ingest(store, ["new"], source="7", ids=["a"]).stored == ["a"]
+    assert [one.what for one in store.let_in(source=7.0)] == ["source", *["text"] * 4]
+    assert store.verify() == []
+
+
 def test_keeping_out_works_in_a_store_that_holds_nothing_yet(store):
     store.forget(source="spam.md", keep_out=True)
     assert ingest(store, ["buy this"], source="spam.md", ids=["x"]).kept_out == ("x",)
@@ -108,8 +119,9 @@ def test_keeping_out_works_in_a_store_that_holds_nothing_yet(store):
 
 def test_a_record_without_a_text_cannot_be_kept_out_by_it_and_nothing_is_forgotten(store):
     store.add(np.eye(DIM)[:2], texts=["one", " \n "], ids=["a", "b"], metadatas=[{"source": "s"}] * 2)
-    with pytest.raises(ValueError, match="'b' has no text"):
-        store.forget(["a", "b"], keep_out=True)
+    for dry_run in (True, False):  # a dry run promises nothing that would be refused
+        with pytest.raises(ValueError, match="'b' has no text"):
+            store.forget(["a", "b"], keep_out=True, dry_run=dry_run)
     assert store.ids() == ["a", "b"]
     assert store.kept_out() == []
     store.forget(source="s", keep_out=True)

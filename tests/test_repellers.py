@@ -353,3 +353,19 @@ def test_queries_beside_a_repeller_that_comes_and_goes_see_it_whole_or_not_at_al
     asker.join()
     assert {frozenset(answer) for answer in seen} <= {frozenset(plain), frozenset(with_it)}
     assert store.verify() == []
+
+
+def test_what_only_several_repellers_hide_together_is_told_by_those_that_suffice(store):
+    store.calibrate(20.0)
+    store.add([1.0, 0.0, 0.0, 0.0], ids=["a"])
+    cosine = 0.9 + np.log(0.6) / 20.0  # from where one takes 0.6 copies off
+    places = [[cosine, *(np.sqrt(1.0 - cosine**2) * axis)] for axis in np.eye(3)]
+    assert store.repel(places[0], 0.9).hides == ()
+    assert store.repel(places[1], 0.9).hides == ("a",)
+    third = store.repel(places[2], 0.9)
+    assert store.search([1.0, 0.0, 0.0, 0.0]) == []
+    assert [one.hides for one in store.repellers()] == [("a",), ("a",), ()]  # none is needed, two suffice
+    assert third.hides == ()
+    store.unrepel(store.repellers()[0].name)
+    assert [one.hides for one in store.repellers()] == [("a",), ("a",)]
+    assert store.verify() == []

@@ -83,3 +83,19 @@ class Repelling(NamedTuple):
 def nothing_repels(dim: int) -> Repellers:
     """No repellers at all."""
     return Repellers(np.empty((0, dim), np.float32), np.empty(0))
+
+
+def silencing(felt: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(m, r) which of r silence each of m points; felt (m, r), what each takes off the weights (m, 1), all of which go.
+
+    Whoever does it alone, or is needed for it; where nobody is either, the fewest that together suffice.
+    """
+    with np.errstate(invalid="ignore"):  # of two that silence beyond all measure, each does so alone
+        found: NDArray[np.bool_] = (felt >= weights) | (felt.sum(axis=1, keepdims=True) - felt < weights)
+    rest = ~found.any(axis=1)
+    strongest = np.argsort(-felt[rest], axis=1, kind="stable")
+    ordered = np.take_along_axis(felt[rest], strongest, axis=1)
+    chosen = np.zeros(ordered.shape, np.bool_)
+    np.put_along_axis(chosen, strongest, ordered.cumsum(axis=1) - ordered < weights[rest], axis=1)
+    found[rest] = chosen
+    return found

@@ -20,7 +20,7 @@ from fieldstore.engine.inputs import (
     unit_rows,
 )
 from fieldstore.engine.partition import Partition
-from fieldstore.engine.repellers import Repellers, Repelling, nothing_repels
+from fieldstore.engine.repellers import Repellers, Repelling, nothing_repels, silencing
 
 _CELLS_FROM = 8192, 2**21  # points, and numbers in them: fewer are scanned flat, and exactly
 _SLICE = 4096  # points looked at together
@@ -164,7 +164,10 @@ class Weighted:
         return repelling.felt(self.points[chosen], self.kappa)
 
     def hidden(self) -> list[NDArray[np.int64]]:
-        """For each repeller the points that it silences alone, or that would answer without it; those silenced now."""
+        """For each repeller the points that it silences alone, or that would answer without it; those silenced now.
+
+        A point that several silence together, though none of them is needed for it, is the strongest ones'.
+        """
         silent = self._silent()
         placed = len(self._arrays.repellers.radii)
         found: list[list[NDArray[np.int64]]] = [[] for _ in range(placed)]
@@ -174,8 +177,7 @@ class Weighted:
         for first in range(0, len(silent), _SLICE):
             some = silent[first : first + _SLICE]
             felt, weights = repelling.felt(self.points[some], self.kappa), self.weights[some, None]
-            with np.errstate(invalid="ignore"):  # of two that silence beyond all measure, each does so alone
-                by_it = (felt >= weights) | (felt.sum(axis=1, keepdims=True) - felt < weights)
+            by_it = silencing(felt, weights)
             for points, of_one in zip(found, by_it.T[-placed:], strict=True):
                 points.append(some[of_one])
         return [np.concatenate(points) if points else silent for points in found]
