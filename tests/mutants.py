@@ -40,7 +40,7 @@ MUTANTS = [
     ),
     Mutant(
         "the inverse is applied in memory but not durable",
-        "fieldstore/storage/database.py",
+        "fieldstore/storage/connection.py",
         '            self._connection.execute("BEGIN IMMEDIATE")\n            yield\n            committing = True\n'
         '            self._connection.execute("COMMIT")',
         "            if not self._connection.in_transaction:\n"
@@ -118,13 +118,13 @@ MUTANTS = [
     ),
     Mutant(
         "an erase leaves the log of the database",
-        "fieldstore/storage/database.py",
+        "fieldstore/storage/connection.py",
         'return self._checkpointed("TRUNCATE")',
         'return self._checkpointed("PASSIVE")',
     ),
     Mutant(
         "an erase does not overwrite what it deletes",
-        "fieldstore/storage/database.py",
+        "fieldstore/storage/connection.py",
         'if self._one("PRAGMA secure_delete=ON") != 1 or',
         "if",
     ),

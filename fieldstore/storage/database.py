@@ -1,4 +1,4 @@
-# SQLite: entries, records, and what is derived from the entries; the only file that speaks SQL.
+# The tables of a store: entries, records, and what is derived from the entries.
 #
 #   facts         what the store is: dim, uuid, embedder, …; size, time and frontier of the ledger
 #   entries       the ledger: one encoded leaf a row, never changed, never deleted; point is derived from it
@@ -12,29 +12,24 @@
 #   text_index    of the live records' texts; see text_index.py
 #   repellers     places that records are hidden around; see repellers.py
 #
-# Rule: secure_delete is on and read back on every connection, so that deleted content is overwritten.
-# Rule: values are always bound, never spelled into SQL. Never ANALYZE, VACUUM INTO or PRAGMA optimize: they copy
-# content.
+# Rule: values are always bound, never spelled into SQL.
 """The store's database."""
 
 import json
-import logging
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldstore.errors import FieldStoreError, NotAStore, StoreClosed, StoreDamaged, WriteFailed
+from fieldstore.errors import StoreDamaged
 from fieldstore.ledger import LATEST, NO_ELEMENT, Draft, Kind, Leaf, Sum, commitment
 from fieldstore.records import MILLIONTHS
 from fieldstore.storage.belief import SEALED, check_facts, check_schema, check_seal, check_size, seal
+from fieldstore.storage.connection import Connection
 from fieldstore.storage.files import Files
 from fieldstore.storage.filter_values import SCHEMA as FILTER_SCHEMA
 from fieldstore.storage.filter_values import FilterValues
@@ -47,16 +42,7 @@ from fieldstore.storage.repellers import PlacedRepellers
 from fieldstore.storage.text_index import SCHEMA as TEXT_SCHEMA
 from fieldstore.storage.text_index import Asking, TextIndex
 
-_log = logging.getLogger("fieldstore")
-_UNREADABLE = (  # what SQLite and apsw raise where a file does not hold what it must
-    apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.MismatchError, apsw.TooBigError, apsw.FormatError,
-    apsw.ConstraintError, apsw.NoMemError, UnicodeDecodeError,
-)  # fmt: skip
-_OLDEST_SQLITE = 3_051_003  # before it, a checkpoint racing a write could lose a page (WAL-reset bug)
-_REFUSED = apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError  # what a failing disk ends as
-_CACHE = 16384  # KiB of pages: the upper levels of every tree of a million records, and all that one batch changes
 _SINGLY = 32  # points that a statement names one by one, which is a third quicker than a list of any length
-_TOGETHER = 50  # rows inserted by one statement
 _SCHEMA = """
 CREATE TABLE facts(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE entries(seq INTEGER PRIMARY KEY, point INTEGER, leaf BLOB NOT NULL);
@@ -97,9 +83,6 @@ _SHOWN_OF_MANY = """
 SELECT r.point, r.id, r.text, r.metadata FROM json_each(?) j CROSS JOIN records r ON r.point = j.value
 """  # one statement for any number of points
 
-if apsw.SQLITE_VERSION_NUMBER < _OLDEST_SQLITE:  # apsw brings its own SQLite, so this fails only on odd builds
-    raise ImportError(f"fieldstore needs SQLite 3.51.3 or newer, apsw here carries {apsw.sqlite_lib_version()}")
-
 
 class Content(NamedTuple):
     """What a record holds besides its vector; metadata as the stored JSON text."""
@@ -123,39 +106,16 @@ class Version(NamedTuple):
     sum: Sum
 
 
-class Database:
-    """One connection. path None = in memory. timeout: seconds to wait where SQLite is busy."""
+class Database(Connection):
+    """The tables of one store. path None = in memory. timeout: seconds to wait where SQLite is busy."""
 
     def __init__(self, files: Files, path: Path | None, timeout: float) -> None:
         """Opens or creates the file; `foreign.py` has looked at it before. Raises NotAStore where it cannot."""
-        self._path = path
-        try:
-            self._connection = self._connected(files, path)
-        except apsw.CantOpenError as error:
-            raise NotAStore(f"'{path}' cannot be opened ({error})") from None
-        try:
-            self._connection.set_busy_timeout(int(min(timeout * 1000, 2**31 - 1)))
-            self._configure()
-            self.filter_values = FilterValues(self._rows)
-            self.keep_out = KeepOut(self._rows)
-            self.text_index = TextIndex(Asking(self._rows, self._one_by_one, self._tokenizer))
-            self.repellers = PlacedRepellers(self._rows)
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def _connected(self, files: Files, path: Path | None) -> apsw.Connection:
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        vfs = None if path is None else files.vfs
-        return apsw.Connection(":memory:" if path is None else str(path), flags=flags, vfs=vfs)
-
-    def _configure(self) -> None:
-        """The settings that durability and erasing rest on; each is read back."""
-        mode = self._one("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0")
-        self._connection.execute(f"PRAGMA cache_size=-{_CACHE}")
-        if self._one("PRAGMA secure_delete=ON") != 1 or mode not in ("wal", "memory"):
-            raise NotAStore(f"'{self._path}': SQLite refused secure_delete or write-ahead logging ({mode})")
+        super().__init__(files, path, timeout)
+        self.filter_values = FilterValues(self._rows)
+        self.keep_out = KeepOut(self._rows)
+        self.text_index = TextIndex(Asking(self._rows, self._one_by_one, self._tokenizer))
+        self.repellers = PlacedRepellers(self._rows)
 
     def create(self, facts: dict[str, Any]) -> None:
         """Make the tables, unless they are there, and set the facts, in one transaction."""
@@ -185,42 +145,6 @@ class Database:
         finally:
             self.end_reading()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing. Raises WriteFailed when the disk refused, StoreClosed when the outcome is unknown."""
-        committing = False
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            committing = True
-            self._connection.execute("COMMIT")
-        except BaseException as error:
-            try:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-            except apsw.Error:
-                committing = True
-            if isinstance(error, _UNREADABLE):
-                raise self._said(error) from error
-            if not isinstance(error, (*_REFUSED, apsw.BusyError, WriteFailed)):
-                raise
-            if committing and not isinstance(error, apsw.BusyError):
-                raise StoreClosed(f"the write may or may not have happened ({error}); open the store again") from error
-            raise WriteFailed(f"the write failed ({error}); nothing was changed") from error
-
-    def begin_reading(self) -> bool:
-        """From now on everything read belongs to one state of the database; whether this is to be ended by us."""
-        if self._connection.in_transaction:
-            return False
-        self._connection.execute("BEGIN")
-        return True
-
-    def end_reading(self) -> None:
-        """Let go of that state."""
-        if self._connection.in_transaction:
-            with suppress(apsw.Error):  # of a damaged file: whoever read it has said so
-                self._connection.execute("ROLLBACK")
-
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
@@ -237,10 +161,6 @@ class Database:
         self._connection.executemany("INSERT OR REPLACE INTO facts VALUES(?, ?)", facts.items())
         if SEALED & facts.keys():
             self._connection.execute("INSERT OR REPLACE INTO facts VALUES('seal', ?)", (seal(self._all_facts()),))
-
-    def changes(self) -> int:
-        """A number that differs whenever another connection has written since."""
-        return int(self._one("PRAGMA data_version"))
 
     # -- writing, inside a transaction ---------------------------------------------------------------------------------
 
@@ -272,14 +192,6 @@ class Database:
         rows = ((point, *content) for point, content in contents)
         self._insert("INSERT OR REPLACE INTO records VALUES", "(?, ?, ?, ?, ?)", rows)
 
-    def _insert(self, verb: str, places: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows, many by one statement: after each, another thread takes the interpreter, and is waited for."""
-        given = list(rows)
-        whole = len(given) - len(given) % _TOGETHER
-        together = (list(chain.from_iterable(given[i : i + _TOGETHER])) for i in range(0, whole, _TOGETHER))
-        self._connection.executemany(verb + ",".join([places] * _TOGETHER), together)
-        self._connection.executemany(verb + places, given[whole:])
-
     def begin_erase(self, entries: Iterable[tuple[int, int]]) -> None:
         """Note the intent to erase: (point, position of its erase entry)."""
         self._connection.executemany("INSERT OR REPLACE INTO erasing VALUES(?, ?)", entries)
@@ -300,27 +212,6 @@ class Database:
         """The erase is certified: drop the intents, keep the certificate."""
         self._connection.executemany("DELETE FROM erasing WHERE point = ?", ((point,) for point in points))
         self._connection.execute("INSERT INTO certificates(body) VALUES(?)", (certificate,))
-
-    def fold_in(self) -> bool:
-        """Move the log into the database; whether all of it went, and so nobody reads an older state any longer.
-
-        Raises WriteFailed when the disk refused.
-        """
-        return not self._checkpointed("FULL")[0]
-
-    def checkpoint(self) -> tuple[int, int, int]:
-        """Move the log into the database and truncate it: (0, 0, 0) when nothing of it is left.
-
-        Raises WriteFailed when the disk refused; what was committed is safe in the log then.
-        """
-        return self._checkpointed("TRUNCATE")
-
-    def _checkpointed(self, how: str) -> tuple[int, int, int]:
-        try:
-            busy, pages, moved = self._rows(f"PRAGMA wal_checkpoint({how})")[0]
-        except (apsw.BusyError, apsw.LockedError):
-            return 1, -1, -1
-        return int(busy), int(pages), int(moved)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -568,69 +459,6 @@ class Database:
         """The name of a point in the ledger."""
         element: bytes = self._one("SELECT element FROM sums WHERE point = ?", point)
         return element
-
-    def secure_delete(self) -> int:
-        """1 when what is deleted is overwritten, as SQLite itself says."""
-        return int(self._one("PRAGMA secure_delete"))
-
-    def sqlite_version(self) -> str:
-        """The SQLite that does the work."""
-        return apsw.sqlite_lib_version()
-
-    def vacuum(self) -> None:
-        """Rebuild the database file; what remained in half-empty pages goes."""
-        self._rows("VACUUM")
-
-    def damage(self) -> list[str]:
-        """What SQLite itself finds wrong."""
-        found = [str(line) for (line,) in self._rows("PRAGMA integrity_check") if line != "ok"]
-        if self.secure_delete() != 1:
-            found.append("secure_delete is off")
-        return found
-
-    def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
-        try:
-            return self._connection.execute(sql, values).fetchall()
-        except (*_UNREADABLE, *_REFUSED) as error:
-            raise self._said(error) from error
-
-    def _one_by_one(self, sql: str, values: Sequence[Any]) -> Iterator[Any]:
-        """The rows of a statement of which not all may be wanted."""
-        try:
-            with closing(self._connection.cursor()) as cursor:
-                yield from cursor.execute(sql, values)
-        except (*_UNREADABLE, *_REFUSED) as error:
-            raise self._said(error) from error
-
-    def _tokenizer(self, name: str, options: list[str]) -> apsw.FTS5Tokenizer:
-        return self._connection.fts5_tokenizer(name, options)
-
-    def _each(self, sql: str, points: Sequence[int]) -> list[Any]:
-        """The rows of one statement for each of the points in turn; it is prepared once."""
-        try:
-            return self._connection.executemany(sql, [(point,) for point in points]).fetchall()
-        except (*_UNREADABLE, *_REFUSED) as error:
-            raise self._said(error) from error
-
-    def _said(self, error: BaseException) -> FieldStoreError:
-        """SQLite's trouble with the file, in our words."""
-        if isinstance(error, _REFUSED):
-            return WriteFailed(f"the disk refused '{self._path}' ({error}); nothing was changed")
-        why = "or memory is short " if isinstance(error, apsw.NoMemError) else ""
-        return StoreDamaged(f"'{self._path}' is damaged {why}({error}); bring it back from a backup")
-
-    def _one(self, sql: str, *values: Any) -> Any:
-        rows = self._rows(sql, values)
-        return rows[0][0] if rows else None
-
-    def close(self) -> None:
-        """Close the connection. SQLite folds its log in; where the disk refuses, the log stays and nothing is lost."""
-        try:
-            self._connection.close()
-        except apsw.Error as error:
-            _log.warning(
-                "the log of '%s' could not be folded in on closing; the next open does it: %s", self._path, error
-            )
 
 
 def _pairs(rows: list[tuple[Any, Any]]) -> NDArray[np.int64]:

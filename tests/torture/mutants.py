@@ -21,7 +21,7 @@ F1 = [
     ),
     Mutant(
         "a write is acknowledged before it is committed",
-        "fieldstore/storage/database.py",
+        "fieldstore/storage/connection.py",
         '            self._connection.execute("BEGIN IMMEDIATE")\n            yield\n            committing = True\n'
         '            self._connection.execute("COMMIT")',
         "            if self._connection.in_transaction:\n"
@@ -60,7 +60,7 @@ F3 = [
     ),
     Mutant(
         "a commit is acknowledged before it is synced",
-        "fieldstore/storage/database.py",
+        "fieldstore/storage/connection.py",
         "PRAGMA synchronous=FULL",
         "PRAGMA synchronous=NORMAL",
     ),
