@@ -125,10 +125,14 @@ def check_texts(mirror: Mirror, versions: Sequence[Version], source: Any) -> Non
 
 
 def of_restored(keeping: Keeping, mirror: Mirror, versions: Sequence[Version], source: Any) -> None:
-    """Let in what a restore brings back: the records' texts, and the source it named."""
-    kept = mirror.folder.database.keep_out
-    rows = kept.of_points([version.sum.point for version in versions])
-    keeping.lift([*rows, *_of_source(mirror, source)])
+    """Let in what a restore brings back: the records' texts, whoever else had them, and the source it named."""
+    kept, known, points = mirror.folder.database.keep_out, keys(mirror), [version.sum.point for version in versions]
+    if known is None:
+        return
+    texts = [content.text for content in mirror.contents(points).values()]
+    marks = [fingerprint.of_text(key, text) for key, _ in known.pairs() for text in texts]
+    same = kept.of_prints(mark for mark in marks if mark is not None)
+    keeping.lift([*kept.of_points(points), *same, *_of_source(mirror, source)])
 
 
 def _source(content: Content, key: str) -> object:

@@ -25,7 +25,7 @@ def by_text(
     mirror: Mirror, queries: FloatRows | None, texts: Sequence[str], k: int, allowed: Mask | None
 ) -> list[list[Hit]]:
     """The k best by BM25 for each text. queries: (q, dim) unit vectors to tell the cosines to; None = nan."""
-    rankings = []
+    k, rankings = min(k, len(mirror.weights)), []
     for number, text in enumerate(texts):
         best = dict(islice(_ranked(mirror, text, allowed), k))
         felt = {} if queries is None else _felt(mirror, queries[number], [*best])
@@ -48,7 +48,7 @@ def by_both(
     score = alpha / (60 + rank among the nearest) + (1 - alpha) / (60 + rank by BM25), ranks from 1 on; who is not
     among the first 100, or 2 k, of one ranking gets nothing from it. Ties go to the larger cosine.
     """
-    depth, rankings = max(_DEPTH, 2 * k), []
+    depth, rankings = max(_DEPTH, 2 * min(k, len(mirror.weights))), []
     nearest = mirror.field.nearest_many(queries, depth, allowed=allowed, exact=exact, effort=effort)
     for query, near, text in zip(queries, nearest, texts, strict=True):
         worded = [point for point, _ in islice(_ranked(mirror, text, allowed), depth)]

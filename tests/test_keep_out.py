@@ -98,6 +98,17 @@ def test_what_was_forgotten_before_can_be_kept_out_afterwards_and_a_source_befor
     assert store.verify() == []
 
 
+def test_a_text_that_is_restored_is_let_in_though_another_record_was_kept_out_by_it_too(store):
+    ids = ingest(store, [NIGHTLY[0], NIGHTLY[0].upper(), NIGHTLY[1]], ids=["a", "b", "c"])
+    store.forget(ids, keep_out=True)
+    store.restore("a")
+    assert [one.id for one in store.kept_out()] == ["c"]
+    assert store.update("a", texts=NIGHTLY[0].title()).ids == ("a",)
+    assert ingest(store, NIGHTLY[:2], ids=["d", "e"]).kept_out == ("e",)
+    assert store.ids(forgotten=True) == ["b", "c"]
+    assert store.verify() == []
+
+
 def test_equal_numbers_are_one_source_as_they_are_to_a_filter(store):
     for source in (7, 7.0):
         ingest(store, NIGHTLY[:2], source=source)

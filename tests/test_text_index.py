@@ -120,6 +120,12 @@ def test_a_text_of_very_many_words_is_looked_for(orchard):
     assert [hit[0] for hit in found(orchard, " ".join(f"word{n}" for n in range(5_000)) + " pear")] == ["c"]
 
 
+def test_more_hits_than_any_store_holds_may_be_asked_for(orchard):
+    query = np.ones(orchard.dim)
+    for way in ({"by": "text", "text": "apple pear"}, {"by": "hybrid", "text": "apple pear"}):
+        assert orchard.search(query, 10**30, **way) == orchard.search(query, 100, **way)
+
+
 def test_filters_hold_before_the_ranking(orchard):
     assert [hit[0] for hit in found(orchard, "red green apple")][:2] == ["a", "b"]
     assert [hit.id for hit in orchard.search(None, 1, by="text", text="red apple", where={"n": {"$gt": 1}})] == ["e"]
