@@ -224,6 +224,11 @@ class AsyncDeleteNodesDoesNothing(FieldVectorStore):
         pass
 
 
+class AsyncGetNodesFindsNothing(FieldVectorStore):
+    async def aget_nodes(self, *_: Any, **kwargs: Any) -> list[BaseNode]:
+        return []
+
+
 class EmbeddingsLost(FieldVectorStore):
     def get_nodes(self, node_ids: Any = None, filters: Any = None) -> list[BaseNode]:
         nodes = super().get_nodes(node_ids, filters)
@@ -252,6 +257,15 @@ class UpsertOfLiveNodesIgnored(FieldVectorStore):
         nodes = list(nodes)
         super().add([one for one in nodes if not self.client.exists(one.node_id)], **kwargs)
         return [one.node_id for one in nodes]
+
+
+class UpsertKeepsOldKeys(FieldVectorStore):
+    def add(self, nodes: Any, **kwargs: Any) -> list[str]:
+        nodes = [one.model_copy() for one in nodes]
+        for one in nodes:
+            for before in self.get_nodes([one.node_id]):
+                one.metadata = {**before.metadata, **one.metadata}
+        return super().add(nodes, **kwargs)
 
 
 class RestoreDoesNothing(FieldVectorStore):
@@ -296,10 +310,12 @@ BROKEN: list[tuple[type[FieldVectorStore], str]] = [
     (AsyncWritesDoNothing, "async_does_what_sync_does"),
     (AsyncDeleteDoesNothing, "async_does_what_sync_does"),
     (AsyncDeleteNodesDoesNothing, "async_does_what_sync_does"),
+    (AsyncGetNodesFindsNothing, "async_does_what_sync_does"),
     (EmbeddingsLost, "nodes_come_with_their_embeddings"),
     (RelationshipsDropped, "a_node_comes_back_whole"),
     (UpsertIgnored, "a_deleted_node_added_again_is_there_again"),
     (UpsertOfLiveNodesIgnored, "a_node_added_again_replaces_what_its_id_held"),
+    (UpsertKeepsOldKeys, "a_node_added_again_replaces_what_its_id_held"),
     (RestoreDoesNothing, "restore_brings_back_what_was_deleted_as_it_was"),
     (RestoreOfEverything, "restore_keeps_what_was_written_since"),
     (RestoreOfEverything, "restore_brings_back_no_version_that_was_replaced"),

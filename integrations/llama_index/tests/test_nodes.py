@@ -237,6 +237,7 @@ def test_a_weight_that_is_none_is_refused_with_the_whole_batch(opener: Any, weig
         (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"_node.id": "1"}), "_node.id"),
         (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"_node.source": "animals"}), "_node.source"),
         (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"x": 2**60}), "2\\*\\*53"),
+        (TextNode(id_="w", text=FOX, embedding=embed(FOX), metadata={"x": np.int64(3)}), "'w' .*int64.*was added"),
         (TextNode(id_="1", text=FOX, embedding=embed(FOX)), "twice"),
     ],
 )

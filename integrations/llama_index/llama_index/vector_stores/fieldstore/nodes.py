@@ -21,6 +21,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from llama_index.core.bridge.pydantic_core import pydantic_core
 from llama_index.core.schema import BaseNode, MetadataMode, Node, TextNode
 from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
 
@@ -89,7 +90,10 @@ def _metadata(node: BaseNode) -> dict[str, Any]:
         if name in node.metadata:
             raise ValueError(f"node {node.node_id!r} has metadata named {name!r}, the adapter's own; nothing was added")
     kind = node.class_name()
-    fields = json.loads(node_to_metadata_dict(node, remove_text=kind != _WHOLE)["_node_content"])
+    try:
+        fields = json.loads(node_to_metadata_dict(node, remove_text=kind != _WHOLE)["_node_content"])
+    except pydantic_core.PydanticSerializationError as error:
+        raise ValueError(f"node {node.node_id!r} has metadata that is no JSON: {error}; nothing was added") from error
     metadata: dict[str, Any] = dict(fields["metadata"])
     own = {name: value for name, value in fields.items() if name not in _PLAIN or value != _PLAIN[name]}
     own |= {name: dict.fromkeys(own[name]) for name in _NAMES if name in own}

@@ -121,6 +121,8 @@ class VectorStoreTests:
         assert found(three, FOX, k=1) == ["2"]
         assert found(three, filters=only("n", 9)) == ["1"]
         assert found(three, filters=only("n", 1)) == []
+        three.add([node("1", DOOR, "house")])
+        assert found(three, filters=only("n", 9)) == [], "also what it no longer says is replaced"
         if three.stores_text:
             assert {one.node_id: one.get_content() for one in ask(three).nodes or ()}["1"] == DOOR
 
@@ -353,6 +355,8 @@ class VectorStoreTests:
             assert list(await three.async_add([node("4", FOX + " fast", "more")])) == ["4"]
             asked = VectorStoreQuery(query_embedding=embed(FOX), similarity_top_k=50)
             assert sorted((await three.aquery(asked)).ids or found(three)) == sorted(found(three)) == list("1234")
+            if self.has_get_nodes:
+                assert _ids(await three.aget_nodes(["1", "4"])) == {"1", "4"}
             await three.adelete("more")
             self._gone(three)
             if self.has_delete_nodes:
