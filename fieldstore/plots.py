@@ -103,6 +103,9 @@ def hills(store: FieldStore, id: str) -> Hills:
     others = after.attractors(vector, _POOL // 3, exact=True).points
     nearest = after.nearest(vector, 1, exact=True).points
     others = others[others != nearest[0]] if len(nearest) else others
+    if len(nearest) and not len(others):  # the nearest survivors may be copies of one another, all of the pool
+        beyond = after.points @ after.points[nearest[0]] < after.tau
+        others = after.nearest(vector, 1, allowed=beyond, exact=True).points
     if not len(others):
         raise ValueError(
             f"around record {id!r} of {store} there are no two other records out of reach of one another: "
@@ -258,7 +261,8 @@ def _with(field: Field, point: int, weight: float) -> Field:
 
 def _names(store: FieldStore, id: str, vectors: NDArray[np.float32]) -> list[tuple[str, str | None, float]]:
     """Id, text and weight of the live records at the second and third of the vectors (3, dim), other than id."""
-    near = [hit.id for hit in store.search(vectors[0], 2 * _POOL, exact=True) if hit.id != id]
+    hits = [hit for found in store.search_many(vectors, 2 * _POOL, exact=True) for hit in found]
+    near = [*dict.fromkeys(hit.id for hit in hits if hit.id != id)]
     records = [(record, record.vector) for record in store.get(near, vectors=True) if record.vector is not None]
     found = []
     for vector in vectors[1:]:

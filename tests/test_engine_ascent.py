@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from fieldstore.engine import sums
+from fieldstore.engine.ascent import among
 from fieldstore.engine.field import Field
 from fieldstore.engine.inputs import unit_places
+from fieldstore.engine.repellers import nothing_repels
 from tests import naive
 
 
@@ -180,3 +182,10 @@ def test_every_repeller_is_a_candidate_however_few_are_asked_for(rng):
         least = -np.abs(naive.contributions(found.place, field.points, field.weights, 20.0))[negative].sum()
         assert found.phi == pytest.approx(least, rel=1e-9)  # with one candidate asked for, they are all there are
         assert field.evaluate(found.place)[0] - found.phi <= found.bound * (1 + 1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_candidate_that_another_thread_forgot_since_it_was_found_is_passed_over(rng):
+    points, weights = naive.unit(rng.normal(size=(6, 4))).astype(np.float32), np.array([1.0, 0.0, 2.0, 0.0, 1.0, 1.0])
+    seen = among(np.eye(4)[0], np.arange(5), points, weights, nothing_repels(4), 20.0, 4)
+    assert seen.points.tolist() == [0, 2, 4]

@@ -73,6 +73,18 @@ def test_the_map_after_is_the_field_of_the_store_that_forgot_to_the_bit(store_of
     assert store.verify() == []
 
 
+@pytest.mark.parametrize("subject", ["copy7", "else"])
+def test_more_copies_than_are_looked_at_hide_no_next_attractor(rng, subject):
+    store, place = FieldStore(), rng.normal(size=8)
+    store.add(np.tile(place, (250, 1)), ids=[f"copy{n}" for n in range(250)])
+    store.add(-place + rng.normal(size=8), ids=["far"])
+    store.add(place + 0.4 * rng.normal(size=8), ids=["else"], weights=0.5)
+    seen = plots.hills(store, subject)
+    assert {record.id for record in seen.records[1:]} >= {"far"}
+    assert seen.records[1].id.startswith("copy")
+    assert store.verify() == []
+
+
 def test_the_three_records_lie_on_the_map_where_it_says(store, rng):
     filled(store, rng)
     seen = plots.hills(store, "secret")

@@ -171,8 +171,10 @@ def among(
     m: int,
 ) -> Around:
     """The same among points that were found in cells, found (c,), in order, each once: what lies outside is unknown."""
-    cosines = sums.cosines_at(place, sealed(points[found]), sealed(weights[found]))
-    chosen, _ = _strongest(cosines, weights[found], kappa, m)
+    felt = weights[found]
+    found, felt = found[felt != 0.0], felt[felt != 0.0]  # another thread may have forgotten some since
+    cosines = sums.cosines_at(place, sealed(points[found]), sealed(felt))
+    chosen, _ = _strongest(cosines, felt, kappa, m)
     return _gathered(found[chosen], points, weights, repellers, None)
 
 
