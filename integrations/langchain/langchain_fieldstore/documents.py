@@ -31,7 +31,7 @@ def columns_of_texts(
 
     Raises:
         ValueError: there are more or fewer metadatas or ids than texts, or a text is not `encodable`.
-        TypeError: `texts` or `ids` is one string; it would be taken letter by letter.
+        TypeError: `texts` or `ids` is one string; it would be taken letter by letter. Or one's metadata is no dict.
     """
     if isinstance(texts, str) or isinstance(ids, str):
         raise TypeError("texts and ids are lists of strings, not one string; nothing was done")
@@ -41,6 +41,9 @@ def columns_of_texts(
     for what, column in (("metadatas", facts), ("ids", names)):
         if len(column) != len(pages):
             raise ValueError(f"got {len(pages)} texts but {len(column)} {what}; nothing was done")
+    for fact in facts:
+        if fact is not None and not isinstance(fact, Mapping):
+            raise TypeError(f"metadatas holds a {type(fact).__name__}, not a dict; nothing was done")
     keys = [str(uuid4()) if name is None else name for name in names]
     return Columns(
         texts=[encodable(page, f"the text of {key!r}") for page, key in zip(pages, keys, strict=True)],
@@ -50,8 +53,13 @@ def columns_of_texts(
 
 
 def columns_of_documents(documents: Iterable[Document], ids: Iterable[str | None] | None) -> Columns:
-    """The same out of documents; `ids`, when given, beat the documents' own."""
+    """The same out of documents; `ids`, when given, beat the documents' own. TypeError for what is no document."""
+    if isinstance(documents, Document):
+        raise TypeError("documents is a list of documents, not one document; nothing was done")
     pages = list(documents)
+    for page in pages:
+        if not isinstance(page, Document):
+            raise TypeError(f"documents holds a {type(page).__name__}, not a Document; nothing was done")
     return columns_of_texts(
         [page.page_content for page in pages],
         [page.metadata for page in pages],

@@ -4,6 +4,7 @@
 """Filters, translated."""
 
 from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, TypedDict
 
 from langchain_core.documents import Document
@@ -26,9 +27,11 @@ def restriction(filter: Filter, records: Callable[[], list[Record]]) -> Restrict
     """Which records are meant; None and `{}` mean every one. records: those that a function is asked about.
 
     Raises:
-        TypeError: the filter is neither a dict nor a function.
+        TypeError: the filter is neither a dict nor a function, or the function is async: that answers nothing yet.
     """
     if callable(filter):
+        if iscoroutinefunction(filter):
+            raise TypeError("filter is an async function; give one that answers at once. Nothing was done")
         return Restriction(ids=[record.id for record in records() if filter(to_document(record))])
     where = to_where(filter)
     return Restriction() if where is None else Restriction(where=where)

@@ -169,4 +169,6 @@ def _selection(
     """What a verb of the store is about: the ids, what the filter means, or a source."""
     if ids is not None and filter:
         raise ValueError("give ids or filter=, not both; nothing was changed")
+    if ids is None and not filter and source is None:  # the store would ask for a where=, which is filter= here
+        raise ValueError("give ids, a filter that is not empty, or source=; nothing was changed")
     return {"ids": ids, **restriction(filter, records), "source": source}

@@ -23,10 +23,17 @@ from langchain_fieldstore.reading import documents_shown
 
 T = TypeVar("T")
 Scored = list[tuple[Document, float]]
+SEARCH_TYPES = ("similarity", "similarity_score_threshold", "mmr", "field", "hybrid")
 
 
 def _bare(scored: Scored) -> list[Document]:
     return [document for document, _ in scored]
+
+
+def _check_type(search_type: str) -> None:
+    """LangChain's own message would not name the field's."""
+    if search_type not in SEARCH_TYPES:
+        raise ValueError(f"search_type is {search_type!r}; it is one of {', '.join(SEARCH_TYPES)}")
 
 
 class Searching(VectorStore):
@@ -70,6 +77,7 @@ class Searching(VectorStore):
             return self.field_search(query, **kwargs)
         if search_type == "hybrid":
             return self.hybrid_search(query, **kwargs)
+        _check_type(search_type)
         return super().search(query, search_type, **kwargs)
 
     async def asearch(self, query: str, search_type: str, **kwargs: Any) -> list[Document]:
@@ -78,6 +86,7 @@ class Searching(VectorStore):
             return await self.afield_search(query, **kwargs)
         if search_type == "hybrid":
             return await self.ahybrid_search(query, **kwargs)
+        _check_type(search_type)
         return await super().asearch(query, search_type, **kwargs)
 
     # ---- the nearest

@@ -70,6 +70,26 @@ def test_an_id_twice_in_a_batch_is_refused_and_nothing_is_added(empty: FieldVect
     assert empty.store.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("documents", "told"),
+    [(["fox"], "holds a str"), ([{"page_content": "fox"}], "holds a dict"), (1, "not one document")],
+)
+async def test_what_is_no_document_is_refused_by_its_type(empty: FieldVectorStore, documents: Any, told: str) -> None:
+    given = Document(page_content=FOX) if documents == 1 else documents
+    with pytest.raises(TypeError, match=told):
+        empty.add_documents(given)
+    with pytest.raises(TypeError, match=told):
+        await empty.aadd_documents(given)
+    assert empty.store.count() == 0
+
+
+def test_metadata_that_is_no_dict_is_refused_by_its_type(empty: FieldVectorStore) -> None:
+    wrong: Any = {"n": 1}  # one for all, where each text has its own
+    with pytest.raises(TypeError, match="metadatas holds a str, not a dict"):
+        empty.add_texts([FOX], wrong)
+    assert empty.store.count() == 0
+
+
 def test_an_id_stored_again_is_replaced(three: FieldVectorStore) -> None:
     three.add_texts([DOOR], [{"n": 9}], ids=["1"])
     assert three.get_by_ids(["1"]) == [Document(id="1", page_content=DOOR, metadata={"n": 9})]

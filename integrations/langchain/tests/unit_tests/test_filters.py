@@ -124,3 +124,23 @@ def test_ids_and_a_filter_are_not_both_taken(three: FieldVectorStore) -> None:
             with pytest.raises(ValueError, match="not both"):
                 verb(["1"], filter=filter)
     assert three.store.count() == 3
+
+
+async def test_an_async_function_is_refused_for_what_it_returns_is_always_true(three: FieldVectorStore) -> None:
+    async def none(document: Document) -> bool:
+        return False
+
+    for ask in (lambda: three.similarity_search(FOX, filter=none), lambda: three.delete(filter=none)):
+        with pytest.raises(TypeError, match="async function"):
+            ask()
+    assert three.store.count() == 3
+
+
+@pytest.mark.parametrize("verb", ["forget", "restore", "erase", "forget_where"])
+@pytest.mark.parametrize("filter", [None, {}])
+def test_no_filter_is_not_taken_for_all_and_the_error_says_filter(
+    three: FieldVectorStore, verb: str, filter: Any
+) -> None:
+    with pytest.raises(ValueError, match="a filter that is not empty"):
+        getattr(three, verb)(filter=filter)
+    assert three.store.count() == 3

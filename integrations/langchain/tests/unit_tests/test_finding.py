@@ -132,3 +132,11 @@ def test_mmr_returns_k_even_when_told_to_fetch_fewer(crowd: FieldVectorStore) ->
 def test_mmr_refuses_what_it_cannot_honour(crowd: FieldVectorStore, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         crowd.max_marginal_relevance_search("a", **wrong)
+
+
+async def test_a_search_type_there_is_not_is_refused_by_naming_those_there_are(three: FieldVectorStore) -> None:
+    for search in (three.search, three.similarity_search):
+        with pytest.raises(ValueError, match="similarity, similarity_score_threshold, mmr, field, hybrid"):
+            search(FOX, search_type="nearest")
+    with pytest.raises(ValueError, match="similarity, similarity_score_threshold, mmr, field, hybrid"):
+        await three.asearch(FOX, "nearest")
