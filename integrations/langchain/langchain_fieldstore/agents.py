@@ -15,7 +15,7 @@ from langchain_core.runnables.config import run_in_executor
 from langgraph.types import Command
 
 from langchain_fieldstore.gone import Gone
-from langchain_fieldstore.messages import documents_in, stamped, stamped_ids, texts_of
+from langchain_fieldstore.messages import STAMP, documents_in, stamped, stamped_ids, texts_of
 from langchain_fieldstore.quoting import Quotes
 from langchain_fieldstore.reading import Watch, watching
 from langchain_fieldstore.redaction import redacted
@@ -51,12 +51,22 @@ class ForgetMiddleware(AgentMiddleware[Any, Any, Any]):
 
     vector_store: what the tools read. notice: what stands in the place of what is gone. tools: names of tools whose
     artifacts hold documents of this store only; needed just for threads from before this middleware, in which an
-    erased document looks like somebody else's.
+    erased document looks like somebody else's. name: tells several of one agent apart, one for each of its stores; the
+    same one after a restart.
     """
 
-    def __init__(self, vector_store: FieldVectorStore, *, notice: str = NOTICE, tools: Collection[str] = ()) -> None:
-        """Raises TypeError where `tools` is one string."""
+    def __init__(
+        self,
+        vector_store: FieldVectorStore,
+        *,
+        notice: str = NOTICE,
+        tools: Collection[str] = (),
+        name: str | None = None,
+    ) -> None:
+        """Raises TypeError where `tools` is one string, or `vector_store` no FieldVectorStore."""
         super().__init__()
+        if not isinstance(vector_store, FieldVectorStore):
+            raise TypeError(f"vector_store is a {type(vector_store).__name__}; give a FieldVectorStore")
         if isinstance(tools, str):
             raise TypeError("tools is a list of names, not one name")
         self.tools = []  # none that this middleware would add to the agent
@@ -64,12 +74,19 @@ class ForgetMiddleware(AgentMiddleware[Any, Any, Any]):
         self._gone = Gone(vector_store.store)
         self._notice = notice
         self._ours = frozenset(tools)
+        self._name = name
+        self._key = STAMP if name is None else f"{STAMP}/{name}"
+
+    @property
+    def name(self) -> str:
+        """What the agent knows this middleware by."""
+        return type(self).__name__ if self._name is None else self._name
 
     # ---- before the model sees them
 
     def before_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         """The messages without what is gone, where they hold something."""
-        changed = redacted(state["messages"], self._gone, self._notice, self._ours)
+        changed = redacted(state["messages"], self._gone, self._notice, self._ours, self._key)
         return {"messages": changed} if changed else None
 
     async def abefore_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
@@ -82,7 +99,7 @@ class ForgetMiddleware(AgentMiddleware[Any, Any, Any]):
         """Note on the answer what the tool read and wrote."""
         with watching(self._store) as watch:
             answer = handler(request)
-        return _noted(answer, watch)
+        return _noted(answer, watch, self._key)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[_Answer]]
@@ -90,7 +107,7 @@ class ForgetMiddleware(AgentMiddleware[Any, Any, Any]):
         """`wrap_tool_call`, awaiting."""
         with watching(self._store) as watch:
             answer = await handler(request)
-        return _noted(answer, watch)
+        return _noted(answer, watch, self._key)
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
@@ -119,7 +136,7 @@ class ForgetMiddleware(AgentMiddleware[Any, Any, Any]):
     def _drew(self, answers: list[M], messages: Sequence[BaseMessage], watch: Watch) -> list[M]:
         first = max((n for n, message in enumerate(messages) if isinstance(message, HumanMessage)), default=0)
         documents = [dict(documents_in(getattr(message, "artifact", None))) for message in messages]
-        noted = {id for message in messages for id in stamped_ids(message)}
+        noted = {id for message in messages for id in stamped_ids(message, self._key)}
         quotes = Quotes(
             [*self._gone.texts_of_live(noted), *(pair for held in documents[:first] for pair in held.items())]
         )
@@ -128,20 +145,27 @@ class ForgetMiddleware(AgentMiddleware[Any, Any, Any]):
         }
         ids |= {id for held in documents[first:] for id in held}
         drawn = {record.id for record in self._store.get(sorted(ids))} if ids else set()  # the others may be anybody's
-        drawn |= {id for message in messages[first:] if isinstance(message, ToolMessage) for id in stamped_ids(message)}
+        drawn |= {
+            id
+            for message in messages[first:]
+            if isinstance(message, ToolMessage)
+            for id in stamped_ids(message, self._key)
+        }
         watch.read.update(dict.fromkeys(sorted(drawn)))
         return [
-            stamped(answer, watch.read, watch.wrote) if isinstance(answer, AIMessage) else answer for answer in answers
+            stamped(answer, self._key, watch.read, watch.wrote) if isinstance(answer, AIMessage) else answer
+            for answer in answers
         ]
 
 
-def _noted(answer: _Answer, watch: Watch) -> _Answer:
+def _noted(answer: _Answer, watch: Watch, key: str) -> _Answer:
     if isinstance(answer, ToolMessage):
-        return stamped(answer, watch.read, watch.wrote)
+        return stamped(answer, key, watch.read, watch.wrote)
     update = answer.update
     if isinstance(update, dict) and isinstance(update.get("messages"), list):
         messages = [
-            stamped(one, watch.read, watch.wrote) if isinstance(one, ToolMessage) else one for one in update["messages"]
+            stamped(one, key, watch.read, watch.wrote) if isinstance(one, ToolMessage) else one
+            for one in update["messages"]
         ]
         return replace(answer, update={**update, "messages": messages})
     return answer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import run_in_executor
 
-from langchain_fieldstore.messages import documents_in, stamped_ids, strings_in
+from langchain_fieldstore.messages import documents_in, stamped_by_any, strings_in
 from langchain_fieldstore.quoting import Quotes
 from langchain_fieldstore.vectorstores import FieldVectorStore
 
@@ -37,7 +37,7 @@ class _Wanted:
         if any(self._quotes.spans(string) for string in strings_in(values)):
             return True
         return any(id in self._ids for id, _ in documents_in(values)) or any(
-            self._ids & stamped_ids(message) for message in _messages_in(values)
+            self._ids & stamped_by_any(message) for message in _messages_in(values)
         )
 
 

@@ -12,30 +12,38 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
 from pydantic import BaseModel
 
-STAMP = "fieldstore"  # key of `response_metadata` under which a message notes which records went into it
+# Key of `response_metadata` under which a message notes which records went into it; "fieldstore/NAME" for a middleware
+# that was given a name.
+STAMP = "fieldstore"
 Text = Callable[[str], str]  # what becomes of a text
 M = TypeVar("M", bound=BaseMessage)
 
 
-def stamped(message: M, read: Iterable[str], wrote: Iterable[str] = ()) -> M:
-    """The message, noting which records went into it, and which were written for it."""
-    known = stamp_of(message)
+def stamped(message: M, key: str, read: Iterable[str], wrote: Iterable[str] = ()) -> M:
+    """The message, noting under this key which records went into it, and which were written for it."""
+    known = stamp_of(message, key)
     noted = {"read": read, "wrote": wrote}
     stamp = {name: list(dict.fromkeys([*known[name], *ids])) for name, ids in noted.items()}
     if stamp == known:
         return message
-    return message.model_copy(update={"response_metadata": {**message.response_metadata, STAMP: stamp}})
+    return message.model_copy(update={"response_metadata": {**message.response_metadata, key: stamp}})
 
 
-def stamp_of(message: BaseMessage) -> dict[str, list[str]]:
+def stamp_of(message: BaseMessage, key: str) -> dict[str, list[str]]:
     """Which records were read and written for a message, where it was noted."""
-    stamp = message.response_metadata.get(STAMP) or {}
+    stamp = message.response_metadata.get(key) or {}
     return {name: list(stamp.get(name, ())) for name in ("read", "wrote")}
 
 
-def stamped_ids(message: BaseMessage) -> set[str]:
+def stamped_ids(message: BaseMessage, key: str) -> set[str]:
     """All of them."""
-    return {id for ids in stamp_of(message).values() for id in ids}
+    return {id for ids in stamp_of(message, key).values() for id in ids}
+
+
+def stamped_by_any(message: BaseMessage) -> set[str]:
+    """All of them, of every store."""
+    keys = (key for key in message.response_metadata if key == STAMP or key.startswith(f"{STAMP}/"))
+    return {id for key in keys for id in stamped_ids(message, key)}
 
 
 def documents_in(value: Any) -> Iterator[tuple[str, str]]:

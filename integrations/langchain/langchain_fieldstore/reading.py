@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from os.path import samefile
 
 from langchain_core.documents import Document
 
@@ -42,7 +43,7 @@ def documents_shown(store: FieldStore, records: Iterable[Record | Hit]) -> list[
     """Records as documents, on their way out."""
     shown = [to_document(record) for record in records]
     for watch in _watches.get():
-        if watch.store is store:
+        if _same(watch.store, store):
             watch.read.update(dict.fromkeys(str(document.id) for document in shown))
     return shown
 
@@ -50,5 +51,10 @@ def documents_shown(store: FieldStore, records: Iterable[Record | Hit]) -> list[
 def note_written(store: FieldStore, ids: Iterable[str]) -> None:
     """These records were stored or replaced."""
     for watch in _watches.get():
-        if watch.store is store:
+        if _same(watch.store, store):
             watch.wrote.update(dict.fromkeys(ids))
+
+
+def _same(one: FieldStore, other: FieldStore) -> bool:
+    """Whether they are one store: a directory may have been opened twice."""
+    return one is other or (one.path is not None and other.path is not None and samefile(one.path, other.path))

@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from langchain_fieldstore.gone import Gone
 from langchain_fieldstore.messages import (
+    STAMP,
     calls_of,
     cleaned,
     documents_in,
@@ -30,13 +31,14 @@ from langchain_fieldstore.quoting import Quotes, Span, without
 
 
 def redacted(
-    messages: Sequence[BaseMessage], gone: Gone, notice: str, tools: Collection[str] = ()
+    messages: Sequence[BaseMessage], gone: Gone, notice: str, tools: Collection[str] = (), key: str = STAMP
 ) -> list[BaseMessage]:
     """The messages that have to change, changed: what is gone is taken out, and who quotes what is live is noted.
 
     tools: names of tools whose documents are all of this store, so that one it does not know was erased.
+    key: under which messages have been, and will be, `stamped`.
     """
-    thread = _Thread(messages, gone, notice, tools)
+    thread = _Thread(messages, gone, notice, tools, key)
     left = thread.without_it() if thread.may_hold_something() else list(messages)
     new = [thread.noted(message) for message in left]
     return [after for after, before in zip(new, messages, strict=True) if after != before]
@@ -45,10 +47,12 @@ def redacted(
 class _Thread:
     """One conversation, and what is gone of what it holds."""
 
-    def __init__(self, messages: Sequence[BaseMessage], gone: Gone, notice: str, tools: Collection[str]) -> None:
-        self._messages, self._gone, self._notice = messages, gone, notice
+    def __init__(
+        self, messages: Sequence[BaseMessage], gone: Gone, notice: str, tools: Collection[str], key: str
+    ) -> None:
+        self._messages, self._gone, self._notice, self._key = messages, gone, notice, key
         self._held = [dict(documents_in(getattr(message, "artifact", None))) for message in messages]
-        ours = {id for message in messages for id in stamped_ids(message)}
+        ours = {id for message in messages for id in stamped_ids(message, self._key)}
         for message, held in zip(messages, self._held, strict=True):
             if isinstance(message, ToolMessage) and message.name in tools:
                 ours |= held.keys()
@@ -61,7 +65,7 @@ class _Thread:
             for id in held.keys() & self._ids:
                 self._quotes.add(id, held[id])
         for message in messages:
-            if isinstance(message, ToolMessage) and self._ids & set(stamp_of(message)["wrote"]):
+            if isinstance(message, ToolMessage) and self._ids & set(stamp_of(message, self._key)["wrote"]):
                 for string in strings_in(self._call_of(message).get("args")):
                     self._quotes.add("", string.replace(notice, " "))
 
@@ -73,7 +77,9 @@ class _Thread:
         """A human's message, noting which live records it quotes: once they are erased, nobody knows their words."""
         if not isinstance(message, HumanMessage):
             return message
-        return stamped(message, sorted({key for span in self._live.spans(text_of(message)) for key in span.keys}))
+        return stamped(
+            message, self._key, sorted({key for span in self._live.spans(text_of(message)) for key in span.keys})
+        )
 
     def without_it(self) -> list[BaseMessage]:
         """The messages without what is gone."""
@@ -110,7 +116,7 @@ class _Thread:
 
     def _brought(self, message: ToolMessage, held: Mapping[str, str]) -> bool:
         """Whether a tool's answer holds something gone."""
-        if self._ids & (held.keys() | stamped_ids(message)):
+        if self._ids & (held.keys() | stamped_ids(message, self._key)):
             return True
         return any(self._spans(text) for text in texts_of(message))
 
@@ -124,7 +130,7 @@ class _Thread:
     def _said(self, message: AIMessage, told: bool) -> BaseMessage:
         """An answer: emptied where it drew on something gone, by its turn, its note, a citation or its words."""
         text = text_of(message)
-        noted = bool(self._ids & stamped_ids(message))
+        noted = bool(self._ids & stamped_ids(message, self._key))
         drew = noted or any(_cites(text, id) for id in self._ids)
         quotes = any(self._spans(string) for string in texts_of(message))
         wrote = any(self._ids & self._written_by(call["id"]) for call in message.tool_calls)
@@ -141,7 +147,7 @@ class _Thread:
     def _told(self, message: HumanMessage, number: int) -> BaseMessage:
         """What a human said: without the sentences that quote, or nothing, where the words it was told in are lost."""
         cut = with_content(message, self._cut)
-        lost = self._gone.erased(self._ids & stamped_ids(message))
+        lost = self._gone.erased(self._ids & stamped_ids(message, self._key))
         if lost or (cut == message and self._stored_in_turn(number)):
             return emptied(message, self._notice, dict)
         return cut
@@ -153,14 +159,14 @@ class _Thread:
 
     def _written_by(self, call: str | None) -> set[str]:
         answers = (message for message in self._messages if isinstance(message, ToolMessage))
-        return {id for answer in answers if answer.tool_call_id == call for id in stamp_of(answer)["wrote"]}
+        return {id for answer in answers if answer.tool_call_id == call for id in stamp_of(answer, self._key)["wrote"]}
 
     def _stored_in_turn(self, number: int) -> bool:
         """Whether a tool stored something that is gone now, in the turn that this message begins."""
         for message in self._messages[number + 1 :]:
             if isinstance(message, HumanMessage):
                 return False
-            if isinstance(message, ToolMessage) and self._ids & set(stamp_of(message)["wrote"]):
+            if isinstance(message, ToolMessage) and self._ids & set(stamp_of(message, self._key)["wrote"]):
                 return True
         return False
 

@@ -7,7 +7,7 @@ TESTS = [
     f"integrations/langchain/tests/unit_tests/test_{name}.py"
     for name in (
         "adding", "deleting", "finding", "filters", "async", "opening", "traps", "retrievers", "indexing", "agents",
-        "checkpoints", "translator", "keeping",
+        "agents_stores", "checkpoints", "translator", "keeping",
     )
 ]  # fmt: skip
 
@@ -200,7 +200,7 @@ MUTANTS = [
     Mutant(
         "what a tool read is not noted",
         PACKAGE + "agents.py",
-        "    if isinstance(answer, ToolMessage):\n        return stamped(answer, watch.read, watch.wrote)\n",
+        "    if isinstance(answer, ToolMessage):\n        return stamped(answer, key, watch.read, watch.wrote)\n",
         "    if isinstance(answer, ToolMessage):\n        return answer\n",
     ),
     Mutant(
@@ -214,6 +214,18 @@ MUTANTS = [
         PACKAGE + "agents.py",
         "[*self._gone.texts_of_live(noted), ",
         "[",
+    ),
+    Mutant(
+        "a directory that was opened twice passes for two stores",
+        PACKAGE + "reading.py",
+        "    return one is other or (",
+        "    return one is other or False and (",
+    ),
+    Mutant(
+        "what another store's tools read is looked for in this one",
+        PACKAGE + "agents.py",
+        "        self._key = STAMP if name is None else",
+        "        self._key = STAMP if True else",
     ),
     Mutant(
         "what tools are asked in other words stays",
