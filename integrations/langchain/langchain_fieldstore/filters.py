@@ -45,7 +45,7 @@ def to_where(filter: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """
     if filter is not None and not isinstance(filter, Mapping):
         raise TypeError(
-            f"filter is a {type(filter).__name__}; give a dict, such as {{'year': {{'$gte': 2020}}}}, or a function "
-            "that takes a Document"
+            f"filter is a {type(filter).__name__}; give a dict, such as {{'year': {{'$gte': 2020}}}}"
+            + ("" if callable(filter) else ", or, to search or to forget by, a function that takes a Document")
         )
     return dict(filter) if filter else None

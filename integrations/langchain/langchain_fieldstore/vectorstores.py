@@ -156,11 +156,14 @@ class FieldVectorStore(Forgetting, Searching):
         Raises:
             ValueError: `path`, `namespace` or `text_index` is given beside `store`, a namespace is empty or has no
                 path, or `on_delete` is neither "forget" nor "erase".
+            TypeError: `embedding` embeds nothing.
         """
         if store is not None and (path is not None or namespace is not None or text_index):
             raise ValueError("give path, namespace and text_index, or store, not both; no store was opened")
         if namespace is not None:
             path = _place_of(namespace, path)
+        if not hasattr(embedding, "embed_query"):
+            raise TypeError(f"embedding is a {type(embedding).__name__}; give an Embeddings. No store was opened")
         if on_delete not in ("forget", "erase"):
             raise ValueError(f"on_delete is {on_delete!r}; it is 'forget' or 'erase'. No store was opened")
         self.embedding = embedding
@@ -303,7 +306,8 @@ class FieldVectorStore(Forgetting, Searching):
         refuse(unknown)
         if not columns["texts"]:
             return Added()
-        return self._written(columns, verb(vectors=self.embedding.embed_documents(columns["texts"]), **columns))
+        vectors = _one_each(self.embedding.embed_documents(columns["texts"]), columns)
+        return self._written(columns, verb(vectors=vectors, **columns))
 
     async def _awrite(
         self, verb: Callable[..., Written], columns: Columns, *, batch_size: int | None = None, **unknown: Any
@@ -311,7 +315,7 @@ class FieldVectorStore(Forgetting, Searching):
         refuse(unknown)
         if not columns["texts"]:
             return Added()
-        vectors = await self.embedding.aembed_documents(columns["texts"])
+        vectors = _one_each(await self.embedding.aembed_documents(columns["texts"]), columns)
         return self._written(columns, await run_in_executor(None, partial(verb, vectors=vectors, **columns)))
 
     def _written(self, columns: Columns, written: Written) -> Added:
@@ -327,6 +331,15 @@ class FieldVectorStore(Forgetting, Searching):
 
         tags = kwargs.pop("tags", None) or self._get_retriever_tags()
         return FieldRetriever(vectorstore=self, tags=tags, **kwargs)
+
+
+def _one_each(vectors: list[list[float]], columns: Columns) -> list[list[float]]:
+    """The embedder's vectors, as many as the texts; ValueError otherwise, as from a server that drops empty ones."""
+    if len(vectors) != len(columns["texts"]):
+        raise ValueError(
+            f"the embedder gave {len(vectors)} vectors for {len(columns['texts'])} texts; nothing was done"
+        )
+    return vectors
 
 
 def _place_of(namespace: str, path: str | PathLike[str] | None) -> Path:

@@ -136,8 +136,8 @@ MUTANTS = [
     Mutant(
         "async writes embed on the event loop",
         PACKAGE + "vectorstores.py",
-        '        vectors = await self.embedding.aembed_documents(columns["texts"])\n',
-        '        vectors = self.embedding.embed_documents(columns["texts"])\n',
+        'await self.embedding.aembed_documents(columns["texts"])',
+        'self.embedding.embed_documents(columns["texts"])',
     ),
     Mutant(
         "the lock that async writers and readers wait for lets everybody in",

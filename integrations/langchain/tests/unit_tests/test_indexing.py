@@ -283,3 +283,9 @@ async def test_the_async_forms_say_the_same(manager: FieldRecordManager, empty: 
     assert await manager.alist_keys(before=start, group_ids=["a"]) == ["fish"]
     await manager.adelete_keys(["fish"])
     assert await manager.alist_keys(group_ids=["a"]) == ["fox"]
+
+
+def test_a_function_is_no_filter_of_a_record_manager_and_the_error_does_not_offer_one(empty: FieldVectorStore) -> None:
+    wrong: Any = bool
+    with pytest.raises(TypeError, match=r"give a dict, such as \{'year': \{'\$gte': 2020\}\}$"):
+        FieldRecordManager(empty, filter=wrong)

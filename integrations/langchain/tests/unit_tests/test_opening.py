@@ -65,6 +65,31 @@ def test_arguments_that_contradict_each_other_open_no_store(tmp_path: Path, embe
     assert not (tmp_path / "s").exists()
 
 
+def test_a_path_where_the_embedder_belongs_opens_no_store(tmp_path: Path) -> None:
+    wrong: Any = str(tmp_path / "store")
+    with pytest.raises(TypeError, match="embedding is a str; give an Embeddings"):
+        FieldVectorStore(wrong, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+async def test_an_embedder_that_drops_a_text_is_named_and_nothing_is_added(
+    empty: FieldVectorStore, embedding: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "vector", lambda text: [1.0, 2.0])
+    both = embedding.embed_documents(["a", "b"])
+
+    async def dropping(texts: list[str]) -> list[list[float]]:
+        return both[:1]
+
+    monkeypatch.setattr(embedding, "embed_documents", lambda texts: both[:1])
+    monkeypatch.setattr(embedding, "aembed_documents", dropping)
+    with pytest.raises(ValueError, match="the embedder gave 1 vectors for 2 texts"):
+        empty.add_texts(["a", "b"])
+    with pytest.raises(ValueError, match="the embedder gave 1 vectors for 2 texts"):
+        await empty.aadd_texts(["a", "b"])
+    assert empty.store.count() == 0
+
+
 def test_a_record_without_text_is_an_empty_page(embedding: Any) -> None:
     with FieldStore() as store:
         store.add([embedding.vector(FOX)], ids=["bare"])
