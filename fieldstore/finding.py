@@ -57,7 +57,7 @@ class Finding:
         store opened with text_index=True. Words are runs of letters and digits; case and accents do not count.
         min_score: leave out lower scores.
         exact: score every live point. Else, in a store of two million numbers or more (5,462 records of 384 dimensions,
-        8,192 at least), points are looked for by one-bit codes in cells, and their scores are exact: more than 95 of
+        8,192 at least), points are looked for by one-bit codes in cells, and their scores are exact: about 95 of
         100 of the true ten nearest are found by default. effort: how far to look, 1 = so far; more finds more, and
         takes longer.
         Raises ValueError for k < 1, an unknown `by`, an option of another mode, a vector without a direction, or a
