@@ -16,9 +16,9 @@ MUTANTS = [
     Mutant(
         "an upsert is ignored",
         PACKAGE + "vectorstores.py",
-        "            return Added()\n        return self._written(",
-        "            return Added()\n        if any(self.store.history(id) for id in columns['ids']):\n"
-        "            return Added(columns['ids'])\n        return self._written(",
+        '        vectors = _one_each(self.embedding.embed_documents(columns["texts"]), columns)\n',
+        "        if any(self.store.history(id) for id in columns['ids']):\n            return Added(columns['ids'])\n"
+        '        vectors = _one_each(self.embedding.embed_documents(columns["texts"]), columns)\n',
     ),
     Mutant(
         "an update revives what is forgotten",
