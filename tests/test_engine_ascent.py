@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fieldstore.engine import sums
+from fieldstore.engine.arrays import sealed
 from fieldstore.engine.ascent import among
 from fieldstore.engine.field import Field
 from fieldstore.engine.inputs import unit_places
@@ -35,7 +36,8 @@ def steps_of(field, start, limit=60):
     points.flags.writeable = False
     path = [unit_places(start, field.dim)[0]]
     for _ in range(limit):
-        end, steps, settled = sums.climb(path[-1], points, field.weights, np.zeros(len(points)), field.kappa, 1, 1e-5)
+        place, shifts = sealed(path[-1][None]), sealed(np.zeros(len(points)))
+        (end,), (steps,), (settled,) = sums.climb(place, points, field.weights, shifts, field.kappa, 1, 1e-5)
         if steps:
             path.append(end)
         if settled:

@@ -105,7 +105,7 @@ class Around(NamedTuple):
         self, starts: NDArray[np.float64], kappa: float
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
         """Where the ways uphill from starts (s, d) end, (s, d); steps (s,); whether they settled (s,)."""
-        return sums.climb_all(  # type: ignore[no-any-return]
+        return sums.climb(  # type: ignore[no-any-return]
             sealed(starts), self.rows, self.weights, self.shifts, kappa, _MOST_STEPS, _SHORTEST
         )
 

@@ -38,7 +38,7 @@ __all__ = ["Ascent", "Field", "Local", "Mask", "Ranking"]
 _PLACES = 16  # at which phi is worked out together; no thread gets fewer
 _SINGLE_FROM = 64  # dimensions: with fewer, cosines in float32 would save little and be off by more
 _NO_GROUPS = np.empty(0, np.int64)
-_NO_SHIFTS = np.empty(0)
+_NO_SHIFTS = sealed(np.empty(0))
 _MORE = 8  # times as many candidates for a query where a repeller is felt: measured on minilm, recall .74 to .99
 _FAR = 4000  # powers of two: what is so much smaller is nothing beside the other
 _FINITE = np.finfo(np.float64)
@@ -283,7 +283,7 @@ class Field(Weighted):
 
     def gradient(self, places: ArrayLike) -> NDArray[np.float64]:
         """Gradient of phi on the sphere, kappa (h - <h, x> x), at each place x: (q, dim), copies / radian."""
-        where = unit_places(places, self.dim)
+        where = sealed(unit_places(places, self.dim))
         _announce_compiling()
         tops, _, _, pulls = sums.pull_at(where, self.points, self.weights, _NO_SHIFTS, self.kappa)
         repellers = self._arrays.repellers
@@ -331,15 +331,16 @@ class Field(Weighted):
         rows, weights = self._rows(), self.weights
 
         def work(part: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-            powers, plus, minus = sums.field_at(sealed(where[part]), rows, weights, self.kappa)
-            return powers, plus - minus
+            some = where[part]
+            powers, plus, minus = sums.field_at(*_abreast(some), rows, weights, self.kappa)
+            return powers[: len(some)].astype(np.int64), (plus - minus)[: len(some)]
 
         found = spread(work, len(where), _PLACES)
         powers, net = np.concatenate([powers for powers, _ in found]), np.concatenate([net for _, net in found])
         repellers = self._arrays.repellers
         if not len(repellers.radii):
             return powers, net
-        tops, _, minus, _ = sums.pull_at(unit_places(where, self.dim), *repellers.weighted, self.kappa)
+        tops, _, minus, _ = sums.pull_at(sealed(unit_places(where, self.dim)), *repellers.weighted, self.kappa)
         rest, whole = np.modf(self.kappa * (tops - 1.0) / math.log(2.0))
         high = np.maximum(powers, whole.astype(np.int64))
         net = np.ldexp(net, np.maximum(powers - high, -_FAR)) - np.ldexp(
@@ -371,6 +372,17 @@ class Field(Weighted):
         if numbers.shape != (len(self),):
             raise ValueError(f"groups have {numbers.shape} items, this field has {len(self)} points")
         return numbers
+
+
+def _abreast(places: FloatRows | NDArray[np.float64]) -> tuple[FloatRows, NDArray[np.float64]]:
+    """Places (q, d) side by side, a cache line of them together, as `sums.field_at` takes them."""
+    count, dim = places.shape
+    together = 64 // places.itemsize
+    padded = np.zeros((-(-count // together), together, -(-dim // 8) * 8), places.dtype)
+    padded.reshape(-1, padded.shape[2])[:count, :dim] = places
+    none = np.empty((0, padded.shape[2], together))
+    sides = np.ascontiguousarray(padded.swapaxes(1, 2))
+    return (none.astype(np.float32), sides) if places.dtype == np.float64 else (sides, none)
 
 
 def _kernel(cosines: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:

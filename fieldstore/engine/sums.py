@@ -62,88 +62,89 @@ def _sums(place, points, weights, shifts, kappa, cosines, pull):
 
 
 @_loop
-def _abreast(places):
-    """Places (q, d) in groups of sixteen, side by side and a cache line wide; zeros after the last.
-
-    returns   (ceil(q / 16), 1 or 2, d and up to 7, 16 or 8): 16 if they are float32; a multiple of 8 dimensions
-    """
-    count, dim = places.shape
-    width = 64 // places.itemsize
-    sides = np.zeros((-(-count // ABREAST), ABREAST // width, -(-dim // 8) * 8, width), places.dtype)
-    for q in range(count):
-        for i in range(dim):
-            sides[q // ABREAST, q % ABREAST // width, i, q % width] = places[q, i]
-    return sides
-
-
-@_loop
-def _sharpen(cosines, rows, places):
+def _sharpen(cosines, count, rows, places):
     """Take cosines of places and points near each other again, in float64, as of places of length 1 exactly.
 
-    cosines   (m, 16) float64;  rows (m or more, >= d), places (up to 16, d): float32
+    cosines   (count or more, 16) float64;  rows (count or more, padded), places (padded, 16), side by side: float32
     """
-    for p in range(cosines.shape[0]):
-        nearest = cosines[p].max()
-        if nearest > _NEAR:
-            for lane in range(places.shape[0]):
+    for p in range(count):
+        near = False
+        for lane in range(ABREAST):
+            near |= cosines[p, lane] > _NEAR
+        if near:
+            for lane in range(ABREAST):
                 if cosines[p, lane] > _NEAR:
                     total = 0.0
                     square = 0.0
-                    for i in range(places.shape[1]):
-                        coordinate = np.float64(places[lane, i])
+                    for i in range(places.shape[0]):
+                        coordinate = np.float64(places[i, lane])
                         total += np.float64(rows[p, i]) * coordinate
                         square += coordinate * coordinate
                     cosines[p, lane] = total / np.sqrt(square)
 
 
 @_loop
-def field_at(places, points, weights, kappa):
-    """phi at each place, kept in parts so that neither overflow nor underflow can happen here.
+def field_at(narrow, wide, points, weights, kappa):
+    """phi at some places, kept in parts so that neither overflow nor underflow can happen here.
 
     Every place has its own sums, taken over the weighted points in their order. Places stand side by side in lanes; the
     sums are scaled by powers of two only, which changes no bit: so no result depends on which other places or points
     of weight 0 there are.
 
-    places    (q, d) float64 or float32, which the cosines are then taken in; unit vectors: where to look
+    narrow    (a, e, 16) float32, or
+    wide      (b, e, 8) float64: unit vectors, where to look, side by side; cosines are taken in their type. The other
+              one has length 0. e: the dimensions, and zeros up to a multiple of 8, as behind the last place
     points    (n, d) float32  unit vectors: where the records sit
     weights   (n,)   float64  net weight per point, in copies; zeros are skipped
     kappa     float           concentration, 1 / bandwidth**2
-    returns   powers (q,) int64, plus and minus (q,) float64: phi = (plus - minus) 2**power
+    returns   powers, plus and minus (q,) float64, q a multiple of 16: phi = (plus - minus) 2**power
     """
-    count, dim = places.shape
-    sides = _abreast(places)
-    groups, parts, padded, width = sides.shape
+    single = narrow.shape[0] > 0
+    groups = narrow.shape[0] + (wide.shape[0] + 1) // 2
+    padded = narrow.shape[1]
     most = max(8, min(_BLOCK // padded, 256) // 8 * 8)  # points at a time, so that they stay in the cache
-    rows = np.zeros((most, padded), places.dtype)
-    held = np.empty(most)  # their weights
-    cosines = np.zeros((most, ABREAST))
+    narrow_rows = np.zeros((most if single else 0, padded), np.float32)
+    wide_rows = np.zeros((0 if single else most, padded), np.float64)
+    held = np.empty(most, np.float64)  # their weights
+    cosines = np.zeros((most, ABREAST), np.float64)
     rate = min(kappa * _LOG2_E, _STEEPEST)
-    tops = np.full((groups, ABREAST), -np.inf)
-    plus = np.zeros((groups, ABREAST))
-    minus = np.zeros((groups, ABREAST))
+    tops = np.empty(groups * ABREAST, np.float64)
+    plus = np.empty(groups * ABREAST, np.float64)
+    minus = np.empty(groups * ABREAST, np.float64)
+    for q in range(groups * ABREAST):
+        tops[q] = -np.inf
+        plus[q] = 0.0
+        minus[q] = 0.0
     p = 0
     while p < points.shape[0]:
         taken = 0
         while p < points.shape[0] and taken < most:
             if weights[p] != 0.0:
                 held[taken] = weights[p]
-                for i in range(dim):
-                    rows[taken, i] = points[p, i]
+                for i in range(points.shape[1]):
+                    if single:
+                        narrow_rows[taken, i] = points[p, i]
+                    else:
+                        wide_rows[taken, i] = points[p, i]
                 taken += 1
             p += 1
+        if taken == 0:
+            break
         for g in range(groups):
-            for part in range(min(parts, -(-(count - g * ABREAST) // width))):
+            if single:
                 for first in range(0, taken, 8):
-                    products(sides[g, part], rows[first:], cosines[first:], part * width)
-                if width == ABREAST:  # float32
-                    _sharpen(cosines[:taken], rows, places[g * ABREAST : g * ABREAST + ABREAST])
-            if taken > 0:
-                add_kernels(cosines[:taken], held, rate, tops[g], plus[g], minus[g])
-    found = np.zeros(count, np.int64)
-    for q in range(count):
-        if tops[q // ABREAST, q % ABREAST] > -np.inf:
-            found[q] = np.int64(tops[q // ABREAST, q % ABREAST])
-    return found, plus.ravel()[:count].copy(), minus.ravel()[:count].copy()
+                    products(narrow[g], narrow_rows[first:], cosines[first:], 0)
+                _sharpen(cosines, taken, narrow_rows, narrow[g])
+            else:
+                for part in range(2 * g, min(2 * g + 2, wide.shape[0])):
+                    for first in range(0, taken, 8):
+                        products(wide[part], wide_rows[first:], cosines[first:], part % 2 * 8)
+            here = g * ABREAST
+            add_kernels(cosines[:taken], held, rate, tops[here:], plus[here:], minus[here:])
+    for q in range(groups * ABREAST):
+        if tops[q] == -np.inf:
+            tops[q] = 0.0  # of no point
+    return tops, plus, minus
 
 
 @_loop
@@ -153,23 +154,25 @@ def pull_at(places, points, weights, shifts, kappa):
     places (q, d) float64;  shifts (n,) or (0,) as in _sums;  the rest as in field_at
     returns   tops, plus, minus (q,), pulls (q, d) float64: h = pull exp(kappa (top - 1)), and phi alike
     """
-    tops = np.empty(places.shape[0])
-    plus = np.empty(places.shape[0])
-    minus = np.empty(places.shape[0])
-    pulls = np.empty(places.shape)
-    cosines = np.empty(points.shape[0])
+    tops = np.empty(places.shape[0], np.float64)
+    plus = np.empty(places.shape[0], np.float64)
+    minus = np.empty(places.shape[0], np.float64)
+    pulls = np.empty(places.shape, np.float64)
+    place = np.empty(places.shape[1], np.float64)
+    cosines = np.empty(points.shape[0], np.float64)
     for q in range(places.shape[0]):
-        tops[q], plus[q], minus[q] = _sums(places[q], points, weights, shifts, kappa, cosines, pulls[q])
+        for i in range(place.shape[0]):
+            place[i] = places[q, i]
+        tops[q], plus[q], minus[q] = _sums(place, points, weights, shifts, kappa, cosines, pulls[q])
     return tops, plus, minus, pulls
 
 
 @_loop
 def cosines_at(place, points, weights):
     """The cosine of each point that weighs something with place, (d,) float64; (n,) float64, -2 for the others."""
-    cosines = np.full(points.shape[0], -2.0)
+    cosines = np.empty(points.shape[0], np.float64)
     for p in range(points.shape[0]):
-        if weights[p] != 0.0:
-            cosines[p] = dot(place, points[p])
+        cosines[p] = dot(place, points[p]) if weights[p] != 0.0 else -2.0
     return cosines
 
 
@@ -190,18 +193,20 @@ def damped(points, weights, repellers, strengths, shifts, kappa):
     returns   (n,)   float64  max(0, w_i - sum_r strength_r exp(kappa (<v_i, v_r> - 1 + shift_r))); 0 for weights that
                               are not positive
     """
-    effective = np.maximum(weights, 0.0)
+    effective = np.empty(points.shape[0], np.float64)
     for p in range(points.shape[0]):
-        if weights[p] > 0.0:
+        left = weights[p]
+        if left > 0.0:
             for r in range(repellers.shape[0]):
-                effective[p] -= _felt(points[p], repellers[r], strengths[r], shifts[r], kappa)
-    return np.maximum(effective, 0.0)
+                left -= _felt(points[p], repellers[r], strengths[r], shifts[r], kappa)
+        effective[p] = 0.0 if left < 0.0 else left
+    return effective
 
 
 @_loop
 def felt_from(points, repellers, strengths, shifts, kappa):
     """What each of the repellers takes off a weight at each of points, as in `damped`: (n, r) float64, in copies."""
-    felt = np.empty((points.shape[0], repellers.shape[0]))
+    felt = np.empty((points.shape[0], repellers.shape[0]), np.float64)
     for p in range(points.shape[0]):
         for r in range(repellers.shape[0]):
             felt[p, r] = _felt(points[p], repellers[r], strengths[r], shifts[r], kappa)
@@ -210,85 +215,81 @@ def felt_from(points, repellers, strengths, shifts, kappa):
 
 @_loop
 def _step(place, pull, push, target):
-    """target = norm(pull + push * place); False where that has no direction, and target is the place itself."""
+    """target = norm(pull + push * place); returns how far that is as a chord, -1 where there is no direction."""
     square = 0.0
     for i in range(place.shape[0]):
         target[i] = pull[i] + push * place[i]
         square += target[i] * target[i]
     length = np.sqrt(square)
-    for i in range(place.shape[0]):
-        target[i] = target[i] / length if length > 0.0 else place[i]
-    return length > 0.0
-
-
-@_loop
-def _distance(a, b):
+    if not length > 0.0:
+        return -1.0
     square = 0.0
-    for i in range(a.shape[0]):
-        square += (a[i] - b[i]) ** 2
+    for i in range(place.shape[0]):
+        target[i] /= length
+        away = place[i] - target[i]
+        square += away * away
     return np.sqrt(square)
 
 
 @_loop
-def climb(start, points, weights, shifts, kappa, limit, tolerance):
-    """Safeguarded ascent of phi on the sphere (field-semantics, 5): mean shift, damped where repellers are felt.
+def climb(starts, points, weights, shifts, kappa, limit, tolerance):
+    """Safeguarded ascents of phi on the sphere (field-semantics, 5): mean shift, damped where repellers are felt.
 
-    start      (d,)   float64  unit vector
+    starts     (s, d) float64  unit vectors; no way uphill knows of the others
     points     (m, d) float32  the candidates; weights (m,) float64, of any sign; shifts (m,) float64 as in _sums
     kappa      float           concentration
     limit      int             at most this many steps
     tolerance  float           stop once a step is shorter, as a chord
-    returns    end (d,) float64, steps int, settled bool (False: the limit came first)
+    returns    ends (s, d) float64, steps (s,) int64, settled (s,) bool (False: the limit came first)
     """
-    place = start.copy()
-    target = np.empty_like(place)
-    pull = np.empty_like(place)
-    ahead = np.empty_like(place)  # the pull at the target
-    cosines = np.empty(points.shape[0])
+    ends = np.empty(starts.shape, np.float64)
+    steps = np.empty(starts.shape[0], np.int64)
+    settled = np.empty(starts.shape[0], np.bool_)
+    place = np.empty(starts.shape[1], np.float64)
+    target = np.empty(starts.shape[1], np.float64)
+    pull = np.empty(starts.shape[1], np.float64)
+    ahead = np.empty(starts.shape[1], np.float64)  # the pull at the target
+    cosines = np.empty(points.shape[0], np.float64)
     sigma = 1.0 / np.sqrt(kappa)
     longest = 2.0 * np.sin(min(sigma, np.pi) / 2.0)  # the chord of one bandwidth
     repelled = False
     for p in range(points.shape[0]):
         if weights[p] < 0.0:
             repelled = True
-    top, plus, minus = _sums(place, points, weights, shifts, kappa, cosines, pull)
-    for step in range(limit):
-        push = kappa * minus if repelled else 0.0
-        if not _step(place, pull, push, target):
-            return place, step, True
-        new_top, new_plus, new_minus = _sums(target, points, weights, shifts, kappa, cosines, ahead)
-        doublings = 0
-        while repelled:
-            shared = max(top, new_top)  # both fields in one scale
-            before = (plus - minus) * np.exp(kappa * (top - shared))
-            after = (new_plus - new_minus) * np.exp(kappa * (new_top - shared))
-            if _distance(place, target) <= longest and after >= before:
-                break
-            if doublings == 60:
-                return place, step, True
-            doublings += 1
-            push = max(2.0 * push, np.sqrt(dot(pull, pull)) / 2.0)
-            if not _step(place, pull, push, target):
-                return place, step, True
-            new_top, new_plus, new_minus = _sums(target, points, weights, shifts, kappa, cosines, ahead)
-        move = _distance(place, target)
-        place, target = target, place
-        pull, ahead = ahead, pull
-        top, plus, minus = new_top, new_plus, new_minus
-        if move < tolerance:
-            return place, step + 1, True
-    return place, limit, False
-
-
-@_loop
-def climb_all(starts, points, weights, shifts, kappa, limit, tolerance):
-    """`climb` from each of starts, (s, d) float64: the same to the bit.
-
-    returns    ends (s, d) float64, steps (s,) int64, settled (s,) bool
-    """
-    ends = np.empty(starts.shape)
-    steps = np.empty(starts.shape[0], np.int64)
-    settled = np.empty(starts.shape[0], np.bool_)
     for s in range(starts.shape[0]):
-        ends[s], steps[s], settled[s] = climb(starts[s], points, weights, shifts, kappa, limit, tolerance)
+        for i in range(place.shape[0]):
+            place[i] = starts[s, i]
+        top, plus, minus = _sums(place, points, weights, shifts, kappa, cosines, pull)
+        taken = 0
+        done = False
+        while taken < limit and not done:
+            push = kappa * minus if repelled else 0.0
+            move = _step(place, pull, push, target)
+            doublings = 0
+            new_top, new_plus, new_minus = top, plus, minus
+            while move >= 0.0:
+                new_top, new_plus, new_minus = _sums(target, points, weights, shifts, kappa, cosines, ahead)
+                if not repelled:
+                    break
+                shared = max(top, new_top)  # both fields in one scale
+                before = (plus - minus) * np.exp(kappa * (top - shared))
+                after = (new_plus - new_minus) * np.exp(kappa * (new_top - shared))
+                if move <= longest and after >= before:
+                    break
+                if doublings == 60:
+                    move = -1.0
+                    break
+                doublings += 1
+                push = max(2.0 * push, np.sqrt(dot(pull, pull)) / 2.0)
+                move = _step(place, pull, push, target)
+            done = not move >= tolerance
+            if move >= 0.0:  # else there is no better place to go to
+                place, target = target, place
+                pull, ahead = ahead, pull
+                top, plus, minus = new_top, new_plus, new_minus
+                taken += 1
+        for i in range(place.shape[0]):
+            ends[s, i] = place[i]
+        steps[s] = taken
+        settled[s] = done
     return ends, steps, settled
