@@ -49,7 +49,7 @@ def maxima(
         shown.setdefault(here, float(values[number]))
     of = np.where(reached[1:] >= 0, stands[reached[1:]], -1)  # by candidate: whom it is a member of
     of[list(shown)] = list(shown)
-    parts = loops.shares(scores, kappa)
+    (parts,) = loops.shares(scores[None], np.array([len(scores)]), kappa)
     results = list(shown)[:k]
     members = [np.flatnonzero((of == here) & (np.arange(len(of)) != here)) for here in results]
     together = np.array([parts[of == here].sum() for here in results])

@@ -48,8 +48,8 @@ def candidates(
     near, enough = (None, 0) if wanted.exact or cells is None else _near(queries, len(points), cells, wanted)
     if near is None:
         everyone = _EVERYONE if mask is None else mask.of
-        return Candidates(*loops.best_of_all(queries, points, offsets, everyone, pool))
-    *columns, least = loops.ranked_of_each(queries, points, offsets, *near, pool)
+        return Candidates(*loops.best(queries, points, offsets, everyone, pool))
+    *columns, least = loops.ranked(queries, points, offsets, *near, pool)
     found = Candidates(*columns)
     if least < enough:
         short = found.counts < enough

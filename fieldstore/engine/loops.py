@@ -87,146 +87,125 @@ def _sort(points, scores, cosines):
 
 
 @_loop
-def best(query, points, offsets, allowed, m):
+def best(queries, points, offsets, allowed, m):
     """The m points of the highest score <q, v> + offset, best first, ties by number; by a heap whose root is the worst.
 
-    query     (d,)   float32  unit vector
+    queries   (q, d) float32  unit vectors; what is best for one does not depend on the others
     points    (n, d) float32  unit vectors
     offsets   (n,)   float64  ln(effective weight) / kappa; -inf = not in the field
     allowed   (n,)   bool     which points may answer; length 0 = all
     m         int             at most this many
-    returns   chosen (c,) int64, scores (c,) float64, cosines (c,) float32, c <= m
+    returns   points (q, m) int64, scores (q, m) float64, cosines (q, m) float32, counts (q,) int64: so many of each row
     """
-    chosen = np.empty(m, np.int64)
-    scores = np.empty(m, np.float64)
-    cosines = np.empty(m, np.float32)
-    count = 0
-    for p in range(points.shape[0]):
-        if offsets[p] == -np.inf or (allowed.shape[0] > 0 and not allowed[p]):
-            continue
-        cosine = dot(query, points[p])
-        score = cosine + offsets[p]
-        if count < m:  # climb from the new leaf
-            here = count
-            count += 1
-            while here > 0:
-                above = (here - 1) // 2
-                if not _worse(score, p, scores[above], chosen[above]):
-                    break
-                chosen[here], scores[here], cosines[here] = chosen[above], scores[above], cosines[above]
-                here = above
-        elif _worse(scores[0], chosen[0], score, p):  # replace the worst and sink
-            here = 0
-            while True:
-                below = 2 * here + 1
-                if below >= m:
-                    break
-                if below + 1 < m and _worse(scores[below + 1], chosen[below + 1], scores[below], chosen[below]):
-                    below += 1
-                if not _worse(scores[below], chosen[below], score, p):
-                    break
-                chosen[here], scores[here], cosines[here] = chosen[below], scores[below], cosines[below]
-                here = below
-        else:
-            continue
-        chosen[here], scores[here], cosines[here] = p, score, cosine
-    chosen, scores, cosines = chosen[:count], scores[:count], cosines[:count]
-    _sort(chosen, scores, cosines)
-    return chosen, scores, cosines
-
-
-@_loop
-def ranked(query, points, offsets, chosen, m):
-    """The chosen points that weigh something, by score, best first, ties by number; at most m.
-
-    chosen    (c,)   int64    numbers of points, each once;  the others as in `best`, and the same bits
-    returns   points (r,) int64, scores (r,) float64, cosines (r,) float32, r <= m
-    """
-    found = np.empty(chosen.shape[0], np.int64)
-    scores = np.empty(chosen.shape[0], np.float64)
-    cosines = np.empty(chosen.shape[0], np.float32)
-    count = 0
-    for i in range(min(_AHEAD, chosen.shape[0])):
-        prefetch(points, chosen[i])
-    for i in range(chosen.shape[0]):
-        if i + _AHEAD < chosen.shape[0]:
-            prefetch(points, chosen[i + _AHEAD])
-        p = chosen[i]
-        if offsets[p] != -np.inf:
-            found[count] = p
-            cosines[count] = dot(query, points[p])
-            scores[count] = cosines[count] + offsets[p]
-            count += 1
-    _sort(found[:count], scores[:count], cosines[:count])
-    kept = min(m, count)
-    return found[:kept], scores[:kept], cosines[:kept]
-
-
-@_loop
-def best_of_all(queries, points, offsets, allowed, m):
-    """`best` for each of the queries, (q, d); the rest as there.
-
-    returns   chosen (q, m) int64, scores (q, m) float64, cosines (q, m) float32, counts (q,) int64: so many of each row
-    """
-    chosen = np.empty((queries.shape[0], m), np.int64)
-    scores = np.empty((queries.shape[0], m), np.float64)
-    cosines = np.empty((queries.shape[0], m), np.float32)
+    found = np.empty((queries.shape[0], m), np.int64)
+    values = np.empty((queries.shape[0], m), np.float64)
+    plain = np.empty((queries.shape[0], m), np.float32)
     counts = np.empty(queries.shape[0], np.int64)
     for q in range(queries.shape[0]):
-        some, values, plain = best(queries[q], points, offsets, allowed, m)
-        count = some.shape[0]
-        chosen[q, :count], scores[q, :count], cosines[q, :count], counts[q] = some, values, plain, count
-    return chosen, scores, cosines, counts
+        query = queries[q]
+        chosen, scores, cosines = found[q], values[q], plain[q]
+        count = 0
+        for p in range(points.shape[0]):
+            if offsets[p] == -np.inf or (allowed.shape[0] > 0 and not allowed[p]):
+                continue
+            cosine = dot(query, points[p])
+            score = cosine + offsets[p]
+            if count < m:  # climb from the new leaf
+                here = count
+                count += 1
+                while here > 0:
+                    above = (here - 1) // 2
+                    if not _worse(score, p, scores[above], chosen[above]):
+                        break
+                    chosen[here], scores[here], cosines[here] = chosen[above], scores[above], cosines[above]
+                    here = above
+            elif _worse(scores[0], chosen[0], score, p):  # replace the worst and sink
+                here = 0
+                while True:
+                    below = 2 * here + 1
+                    if below >= m:
+                        break
+                    if below + 1 < m and _worse(scores[below + 1], chosen[below + 1], scores[below], chosen[below]):
+                        below += 1
+                    if not _worse(scores[below], chosen[below], score, p):
+                        break
+                    chosen[here], scores[here], cosines[here] = chosen[below], scores[below], cosines[below]
+                    here = below
+            else:
+                continue
+            chosen[here], scores[here], cosines[here] = p, score, cosine
+        _sort(chosen[:count], scores[:count], cosines[:count])
+        counts[q] = count
+    return found, values, plain, counts
 
 
 @_loop
-def ranked_of_each(queries, points, offsets, near, ends, m):
-    """`ranked` for each of the queries, (q, d), among the points of its own: those of near that end at ends[q].
+def ranked(queries, points, offsets, near, ends, m):
+    """`best` among few: of the points of near that end at ends[q], for each query; those that weigh something.
 
+    near      (c,)   int64    numbers of points, each once for a query;  the rest as in `best`, and the same bits
     ends      (q,)   int64    where the points of the next one begin; length 0 = all of near are for everyone
-    returns   as `best_of_all`, and the least of the counts
+    returns   as `best`, and the least of the counts
     """
-    chosen = np.empty((queries.shape[0], m), np.int64)
-    scores = np.empty((queries.shape[0], m), np.float64)
-    cosines = np.empty((queries.shape[0], m), np.float32)
+    found = np.empty((queries.shape[0], m), np.int64)
+    values = np.empty((queries.shape[0], m), np.float64)
+    plain = np.empty((queries.shape[0], m), np.float32)
     counts = np.empty(queries.shape[0], np.int64)
+    chosen = np.empty(near.shape[0], np.int64)
+    scores = np.empty(near.shape[0], np.float64)
+    cosines = np.empty(near.shape[0], np.float32)
     least = m
     begin = 0
     end = near.shape[0]
     for q in range(queries.shape[0]):
+        query = queries[q]
         if ends.shape[0] > 0:
             begin, end = end if q > 0 else 0, ends[q]
-        some, values, plain = ranked(queries[q], points, offsets, near[begin:end], m)
-        count = some.shape[0]
-        chosen[q, :count], scores[q, :count], cosines[q, :count], counts[q] = some, values, plain, count
+        count = 0
+        for i in range(begin, min(begin + _AHEAD, end)):
+            prefetch(points, near[i])
+        for i in range(begin, end):
+            if i + _AHEAD < end:
+                prefetch(points, near[i + _AHEAD])
+            p = near[i]
+            if offsets[p] != -np.inf:
+                chosen[count] = p
+                cosines[count] = dot(query, points[p])
+                scores[count] = cosines[count] + offsets[p]
+                count += 1
+        _sort(chosen[:count], scores[:count], cosines[:count])
+        count = min(m, count)
+        for i in range(count):
+            found[q, i], values[q, i], plain[q, i] = chosen[i], scores[i], cosines[i]
+        counts[q] = count
         least = min(least, count)
-    return chosen, scores, cosines, counts, least
+    return found, values, plain, counts, least
 
 
 @_loop
-def shares(scores, kappa):
-    """Each score's part of the whole field, in the order of the scores; kernels relative to the largest.
+def _shares(scores, kappa, parts):
+    """Fill in each score's part of the whole field, in the order of the scores; kernels relative to the largest.
 
     scores    (m,)   float64  effective similarities, the best first
-    returns   (m,)   float64  they add up to 1
+    parts     (m,)   float64  filled: they add up to 1
     """
-    parts = np.empty(scores.shape[0])
-    for i in range(scores.shape[0]):
-        parts[i] = _exp(kappa * (scores[i] - scores[0]))
     total = 0.0
     for i in range(scores.shape[0]):
+        parts[i] = _exp(kappa * (scores[i] - scores[0]))
         total += parts[i]
     for i in range(scores.shape[0]):
         parts[i] /= total
-    return parts
 
 
 @_loop
-def shares_of_each(scores, counts, kappa):
-    """`shares` of the first counts[q] scores of each row: (q, m) float64, as the scores are."""
-    parts = np.empty(scores.shape)
+def shares(scores, counts, kappa):
+    """Each score's part of the whole field of its row, of which the first counts[q] count: (q, m) float64, as scores.
+
+    scores    (q, m) float64  effective similarities, the best first
+    """
+    parts = np.empty(scores.shape, np.float64)
     for q in range(scores.shape[0]):
-        parts[q, : counts[q]] = shares(scores[q, : counts[q]], kappa)
+        _shares(scores[q, : counts[q]], kappa, parts[q, : counts[q]])
     return parts
 
 
@@ -370,7 +349,8 @@ def attract(points, chosen, scores, cosines, groups, reach, kappa, k):
     rank = np.full(m, -1, np.int64)  # of an attractor's position, if it is among the k
     for a in range(kept):
         rank[heads[a]] = a
-    parts = shares(scores, kappa)
+    parts = np.empty(m, np.float64)
+    _shares(scores, kappa, parts)
     together = np.zeros(kept)
     ends = np.zeros(kept, np.int64)
     for i in range(m):

@@ -194,7 +194,7 @@ class Partition:
         def work(part: slice) -> None:
             queries = sealed(rows[asked[part]])
             near = self._found(queries, _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
-            found, _, cosines, counts, _ = loops.ranked_of_each(queries, rows, offsets, *near, _RANK + 1)
+            found, _, cosines, counts, _ = loops.ranked(queries, rows, offsets, *near, _RANK + 1)
             for number, count in enumerate(counts.tolist(), part.start):
                 some, nearness = found[number - part.start, :count], cosines[number - part.start, :count]
                 sound = np.abs(nearness) <= _LONGEST  # a damaged row may be among those found

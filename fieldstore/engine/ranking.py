@@ -49,7 +49,7 @@ class Ranking(NamedTuple):
 
 def nearest(found: Candidates, points: FloatRows, kappa: float, k: int, smooth: bool) -> list[Ranking]:
     """The first k of each query's candidates; smooth: their first 50 reordered by what their neighbours say."""
-    shares = loops.shares_of_each(found.scores, found.counts, kappa)
+    shares = loops.shares(found.scores, found.counts, kappa)
     rankings = []
     for chosen, scores, cosines, parts, count in zip(*found[:3], shares, found.counts.tolist(), strict=True):
         if smooth:
