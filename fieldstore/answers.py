@@ -4,10 +4,11 @@
 """The values the reading verbs return, filled in from the database."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice, starmap
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,11 @@ from fieldstore.errors import StoreDamaged
 from fieldstore.filters import Filter, value_at
 from fieldstore.ledger import Leaf
 from fieldstore.mirror import Mirror
-from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, KeptOut, Record, Residual
+from fieldstore.records import MILLIONTHS, Carrier, Entry, Hit, KeptOut, Record, Residual, fresh_hit
 from fieldstore.storage.keep_out import Row
 
 _SLICE = 128  # queries that are ranked together, while the records of those before are being fetched
+_ID, _TEXT, _METADATA = map(itemgetter, (1, 2, 3))  # of a row that the database shows
 _Rank = Callable[[ArrayLike], list[Ranking]]
 _Row = tuple[str, str | None, dict[str, Any], float, float, float, float]  # what makes a hit, but for its members
 
@@ -54,8 +56,10 @@ def ranker(
     return partial(field.attractors_many, k=k, allowed=allowed, groups=groups, reach=reach, exact=exact, effort=effort)
 
 
-def ranked(rank: _Rank, queries: NDArray[Any]) -> Iterator[list[Ranking]]:
+def ranked(rank: _Rank, queries: NDArray[Any]) -> Iterable[list[Ranking]]:
     """The rankings of the first queries of (q, dim), of the next, ...; all cores rank ahead of whoever asks."""
+    if 0 < len(queries) <= _SLICE:
+        return [rank(queries)]
     return ahead(lambda part: rank(queries[part]), len(queries), _SLICE)
 
 
@@ -64,9 +68,10 @@ def hits(mirror: Mirror, rankings: list[Ranking]) -> list[list[Hit]]:
     rows = _rows(mirror, [part for ranking in rankings for part in (*ranking.members, ranking)])
     found = []
     for ranking in rankings:
-        members = [tuple(starmap(Hit, islice(rows, len(some.points)))) for some in ranking.members]
+        members = [tuple(starmap(fresh_hit, islice(rows, len(some.points)))) for some in ranking.members]
         own = islice(rows, len(ranking.points))
-        found.append([Hit(*row, of) for row, of in zip(own, members, strict=True)] if members else [*starmap(Hit, own)])
+        whole = ((*row, of) for row, of in zip(own, members, strict=True)) if members else own
+        found.append([*starmap(fresh_hit, whole)])
     return found
 
 
@@ -78,8 +83,8 @@ def _rows(mirror: Mirror, parts: list[Ranking]) -> Iterator[_Row]:
         points, scores, cosines, shares = map(np.concatenate, [*zip(*parts, strict=True)][:4])
     mirror.refuse_changed(points, cosines)
     ids, texts, metadatas = _contents(mirror, points.tolist())
-    weights = mirror.weights[points]
-    return zip(ids, texts, metadatas, scores.tolist(), cosines.tolist(), weights.tolist(), shares.tolist(), strict=True)
+    weights = mirror.weights_of(points)
+    return zip(ids, texts, metadatas, scores.tolist(), cosines.tolist(), weights, shares.tolist(), strict=True)
 
 
 def _contents(mirror: Mirror, points: list[int]) -> tuple[list[str], list[str | None], list[dict[str, Any]]]:
@@ -90,14 +95,14 @@ def _contents(mirror: Mirror, points: list[int]) -> tuple[list[str], list[str | 
     except KeyError:
         mirror.contents(points)  # tells which
         raise
-    metadatas = metadata.decode_all([row[3] for row in found])
-    return [row[1] for row in found], [row[2] for row in found], metadatas
+    return [*map(_ID, found)], [*map(_TEXT, found)], metadata.decode_all([*map(_METADATA, found)])
 
 
 def records(mirror: Mirror, points: list[int], with_vectors: bool) -> list[Record]:
     """The records of live points."""
     vectors = [mirror.row(point).copy() if with_vectors else None for point in points]
-    rows = zip(*_contents(mirror, points), mirror.weights[points].tolist(), vectors, strict=True)
+    weights = mirror.weights_of(np.array(points, np.int64))
+    rows = zip(*_contents(mirror, points), weights, vectors, strict=True)
     return list(starmap(Record, rows))
 
 

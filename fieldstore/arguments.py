@@ -31,6 +31,8 @@ _HEAVIEST = 10**9  # copies
 _DOTS = 4  # of a filter key: 2**4 ways to read it, all looked for in every record
 _LONGEST_WAIT = 10**9  # seconds
 _ELEMENT = re.compile("[0-9a-f]{32}")
+_WHOLE = int, np.integer  # tuples, made once: `int | np.integer` would be put together anew at every check
+_REAL = int, float, np.integer, np.floating
 
 
 class Batch(NamedTuple):
@@ -160,7 +162,7 @@ def millionths(weight: float) -> int:
 
 def is_number(value: object) -> bool:
     """Whether this is a real number, of Python's or numpy's; truth values are none."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return isinstance(value, _REAL) and not isinstance(value, bool)
 
 
 def restriction(ids: Ids | None, where: Where | None) -> tuple[list[str] | None, Filter | None]:
@@ -280,7 +282,7 @@ def check_flag(name: str, flag: bool) -> None:
 
 def check_count_of(name: str, count: int) -> None:
     """Whole, and at least 1."""
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+    if isinstance(count, bool) or not isinstance(count, _WHOLE) or count < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {count!r}")
 
 
@@ -357,7 +359,7 @@ def check_store(
     dim: int | None, kappa: float | None, embedder: str | None, source_key: str | None, timeout: float
 ) -> None:
     """Arguments of a store, before its files are touched."""
-    if dim is not None and (isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim <= 65536):
+    if dim is not None and (isinstance(dim, bool) or not isinstance(dim, _WHOLE) or not 1 <= dim <= 65536):
         raise ValueError(f"dim must be a whole number from 1 to 65536, not {dim!r}")
     if kappa is not None and (not is_number(kappa) or not 1e-6 <= kappa <= 1e9):
         raise ValueError(f"kappa must be a number from 0.000001 to 1e9, not {kappa!r}")

@@ -104,29 +104,28 @@ class Finding:
         texts: (q,), one for each query.
         """
         arguments.check_search(k, by, smooth, per, reach, min_score, exact, effort)
-        shape = None if vectors is None else arguments.shape_of(vectors, "queries")
-        if shape is not None and len(shape) != 2:
-            raise ValueError(f"search_many takes queries (q, dim), not {shape}; search takes one")
-        arguments.check_wording(by, texts, alpha, None if shape is None else shape[0])
+        given = None if vectors is None else arguments.array_of(vectors, "queries")
+        if given is not None and given.ndim != 2:
+            raise ValueError(f"search_many takes queries (q, dim), not {given.shape}; search takes one")
+        arguments.check_wording(by, texts, alpha, None if given is None else len(given))
         wanted, condition = arguments.restriction(ids, where)
         mirror = self._mirror
         if texts is not None:
             part = alpha if by == "hybrid" else None
-            return _at_least(min_score, self._worded(vectors, texts, k, wanted, condition, part, exact, effort))
-        assert vectors is not None  # by `check_wording`
-        assert shape is not None
+            return _at_least(min_score, self._worded(given, texts, k, wanted, condition, part, exact, effort))
+        assert given is not None  # by `check_wording`
         ranker = partial(answers.ranker, mirror, k, wanted, condition, by, smooth, per, reach, exact, effort)
         everybody = wanted is None and condition is None and per is None  # else the database is asked first
         field = mirror.last_field if everybody else None
         if field is None:
             with mirror.reading():
                 if mirror.dim is None:  # empty, and of no dimension yet
-                    return [[] for _ in unit_rows(vectors, shape[1], what="query")]
+                    return [[] for _ in unit_rows(given, given.shape[1], what="query")]
                 field = mirror.field
                 rank = ranker(field)
         else:
             rank = ranker(field)
-        queries = np.asarray(vectors) if shape[0] == 1 else unit_rows(vectors, field.dim, what="query")
+        queries = given if len(given) == 1 else unit_rows(given, field.dim, what="query")
         found: list[list[Hit]] = []
         for rankings in answers.ranked(rank, queries):  # other threads may write meanwhile
             with mirror.reading():

@@ -51,7 +51,7 @@ def _read(texts: Sequence[str]) -> list[dict[str, Any]]:
         decoded, end = _json(text)
     except (ValueError, TypeError, RecursionError) as error:
         raise StoreDamaged(f"stored metadata is no JSON ({error}); verify() tells whose") from None
-    if end < len(text) or len(decoded) != len(texts) or not all(type(one) is dict for one in decoded):
+    if end < len(text) or len(decoded) != len(texts) or not {*map(type, decoded)} <= {dict}:
         raise StoreDamaged("stored metadata is no JSON object; verify() tells whose")
     found: list[dict[str, Any]] = decoded
     return found

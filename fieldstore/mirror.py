@@ -392,6 +392,10 @@ class Mirror:
         """(points,) net weights, in copies."""
         return np.empty(0) if self._field is None else self._field.weights
 
+    def weights_of(self, points: NDArray[np.int64]) -> list[float]:
+        """Net weights of points, in copies."""
+        return [] if self._field is None else self._field.weights_of(points)
+
     def row(self, point: int) -> NDArray[np.float32]:
         """(dim,) the vector of a point that was not erased. Raises StoreDamaged where it is none."""
         assert self.dim is not None  # there is a point, so there is a dimension
@@ -408,7 +412,7 @@ class Mirror:
 
     def refuse_changed(self, points: NDArray[np.int64], cosines: NDArray[np.float32]) -> None:
         """StoreDamaged where points that were found have cosines that no unit rows have."""
-        if not (np.abs(cosines) <= _NO_COSINE).all():  # NaN is not either
+        if [cosine for cosine in cosines.tolist() if not -_NO_COSINE <= cosine <= _NO_COSINE]:  # NaN is one of them
             self._check_rows(self.folder.vectors(self.field.dim).rows(int(points.max()) + 1), points)
 
     def contents(self, points: Sequence[int]) -> dict[int, Content]:

@@ -161,6 +161,11 @@ def test_vectors_of_any_length_and_type_become_the_same_unit_rows(rng):
     nearly = rows * np.float32(1 + 2e-7)  # as unit as float32 arithmetic may leave a row
     assert np.array_equal(unit_rows(nearly.astype(np.float64).tolist(), 7), nearly)
     assert not np.array_equal(nearly, rows)
+    near = naive.unit(rng.normal(size=(40, 7))) * (1 + rng.uniform(-1.2e-6, 1.2e-6, size=(40, 1)))  # some are unit rows
+    together = unit_rows(near, 7)
+    for number, row in enumerate(near):
+        for alone in (row, row[None], row.tolist()):
+            assert unit_rows(alone, 7).tobytes() == together[number].tobytes()
     for scale in (1e-3, 3.0, 1e30):
         np.testing.assert_allclose(unit_rows(rows * np.float64(scale), 7), rows, atol=1e-7)
     assert unit_rows([3, 0, 4], 3).tolist() == [[np.float32(0.6), 0.0, np.float32(0.8)]]
@@ -170,7 +175,8 @@ def test_vectors_of_any_length_and_type_become_the_same_unit_rows(rng):
 @pytest.mark.parametrize("size", [1.7e308, 1e300, 1e200, 1e-200, 1e-300, 1e-310, 5e-324])
 def test_vectors_as_long_or_short_as_float64_allows_keep_their_direction(size):
     for call in (unit_rows, unit_places):
-        np.testing.assert_allclose(call([[size, -size]], 2), [[0.5**0.5, -(0.5**0.5)]], atol=1e-6)
+        for given in ([[size, -size]], np.array([size, -size])):
+            np.testing.assert_allclose(call(given, 2), [[0.5**0.5, -(0.5**0.5)]], atol=1e-6)
 
 
 @pytest.mark.parametrize("kappa", [1.0, 20.0, 1e4])

@@ -1,11 +1,13 @@
 # The verbs that keep and find, as a user sees them.
 
+import copy
+import dataclasses
 import pickle
 
 import numpy as np
 import pytest
 
-from fieldstore import FieldStore, StoreClosed, UnknownRecord
+from fieldstore import FieldStore, Hit, StoreClosed, UnknownRecord
 
 DIM = 16
 
@@ -162,6 +164,21 @@ def test_a_store_opens_again_as_it_was_without_being_told_anything(tmp_path, vec
         assert (store.dim, store.kappa, store.embedder, store.source_key) == (DIM, 30.0, "model-a", "doc")
         assert store.search(query, 12) == hits
         assert store.verify() == []
+
+
+@pytest.mark.parametrize("by", ["nearest", "attractors"])
+def test_a_hit_is_a_plain_value_that_nobody_changes(filled, rng, by):
+    for hit in filled.search(rng.normal(size=DIM), 12, by=by):
+        assert type(hit) is Hit
+        values = [getattr(hit, each.name) for each in dataclasses.fields(Hit)]
+        assert hit == Hit(*values) == pickle.loads(pickle.dumps(hit)) == copy.deepcopy(hit)
+        assert repr(hit) == repr(Hit(*values))
+        for each in dataclasses.fields(Hit):
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(hit, each.name, None)
+        with pytest.raises((AttributeError, TypeError)):
+            hit.more = 1
+    assert filled.verify() == []
 
 
 def test_a_closed_store_says_so_and_a_store_is_never_pickled(filled):

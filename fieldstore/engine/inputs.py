@@ -16,6 +16,7 @@ _PLURAL = {"vector": "vectors", "query": "queries", "place": "places"}
 
 _TOGETHER = 2**17  # numbers of rows looked at together, so that they stay in the cache
 _NONE = np.empty(0, np.bool_)
+_USUAL = np.dtype(np.float32), np.dtype(np.float64)
 
 FloatRows = NDArray[np.float32]
 
@@ -27,7 +28,7 @@ def unit_rows(vectors: ArrayLike, dim: int, *, what: str = "vector") -> FloatRow
     Raises ValueError naming the first row that is NaN, infinite or zero, and both numbers when dimensions differ.
     """
     if _is_unit_row(vectors, dim):
-        return np.ascontiguousarray(vectors).reshape(1, dim)
+        return np.ascontiguousarray(vectors, np.float32).reshape(1, dim)
     if isinstance(vectors, np.ndarray) and vectors.dtype == np.float32 and vectors.shape[1:] == (dim,):
         given: FloatRows = vectors
         kept = np.concatenate([_near_one(given[part]) for part in _parts(len(given), dim)] or [_NONE])
@@ -64,12 +65,14 @@ def _near_one(rows: NDArray[Any]) -> NDArray[np.bool_]:
     return near
 
 
-def _is_unit_row(vectors: ArrayLike, dim: int) -> TypeGuard[FloatRows]:
-    """Whether this is one float32 row that is kept to the bit; the usual query, told apart in a microsecond."""
-    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.shape not in ((dim,), (1, dim)):
+def _is_unit_row(vectors: ArrayLike, dim: int) -> TypeGuard[NDArray[Any]]:
+    """Whether this is one row of floats that is only rounded to float32; the usual query, told apart in a microsecond.
+
+    It comes in float32, or in float64 out of a list.
+    """
+    if not isinstance(vectors, np.ndarray) or vectors.shape not in ((dim,), (1, dim)) or vectors.dtype not in _USUAL:
         return False
-    row = vectors.ravel()
-    return bool(abs(row.dot(row) - 1.0) < ROUNDING / 2)  # its rounding included; NaN is not less
+    return bool(abs(np.vdot(vectors, vectors) - 1.0) < ROUNDING / 2)  # its rounding included; NaN is not less
 
 
 def unit_places(places: ArrayLike, dim: int) -> NDArray[np.float64]:

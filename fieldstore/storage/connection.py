@@ -37,7 +37,7 @@ class Connection:
         """Opens or creates the file. Raises NotAStore where it cannot."""
         self._path = path
         try:
-            self._connection = self._connected(files, path)
+            self._use(self._connected(files, path))
         except apsw.CantOpenError as error:
             raise NotAStore(f"'{path}' cannot be opened ({error})") from None
         try:
@@ -51,6 +51,10 @@ class Connection:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         vfs = None if path is None else files.vfs
         return apsw.Connection(":memory:" if path is None else str(path), flags=flags, vfs=vfs)
+
+    def _use(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()  # for what is read to its end at once: a new one would cost microseconds
 
     def _configure(self) -> None:
         """The settings that durability and erasing rest on; each is read back."""
@@ -87,18 +91,18 @@ class Connection:
         """From now on everything read belongs to one state of the database; whether this is to be ended by us."""
         if self._connection.in_transaction:
             return False
-        self._connection.execute("BEGIN")
+        self._cursor.execute("BEGIN")
         return True
 
     def end_reading(self) -> None:
         """Let go of that state."""
         if self._connection.in_transaction:
             with suppress(apsw.Error):  # of a damaged file: whoever read it has said so
-                self._connection.execute("ROLLBACK")
+                self._cursor.execute("ROLLBACK")
 
     def changes(self) -> int:
         """A number that differs whenever another connection has written since."""
-        return int(self._one("PRAGMA data_version"))
+        return int(self._rows("PRAGMA data_version")[0][0])
 
     def fold_in(self) -> bool:
         """Move the log into the database; whether all of it went, and so nobody reads an older state any longer.
@@ -151,7 +155,7 @@ class Connection:
 
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         try:
-            return self._connection.execute(sql, values).fetchall()
+            return self._cursor.execute(sql, values).fetchall()
         except (*_UNREADABLE, *_REFUSED) as error:
             raise self._said(error) from error
 

@@ -108,7 +108,7 @@ class _ReadOnlyDatabase(Database):
         """As every database; where somebody began to write since the last time, beside his log from now on."""
         if self._seen is not None and self._seen != _looks(self._place) and not self._connection.in_transaction:
             self._connection.close()
-            self._connection = self._connected(self._files, self._place)
+            self._use(self._connected(self._files, self._place))
             self._configure()
         return super().begin_reading()
 
