@@ -18,7 +18,7 @@ from fieldstore.engine.field import Field
 from tests import naive
 
 weighted._CELLS_FROM = 256, 0  # cells and codes are asked as well
-candidates._FEW = 16, 10**6
+candidates._FEW = 16
 found = []
 for dim, count, weights in ((384, 600, [1.0]), (100, 400, [1.0, 2.0, 0.0]), (3, 60, [1.0, -0.5]), (1, 5, [1.0])):
     rng = np.random.default_rng(dim)

@@ -16,7 +16,7 @@ from tests.test_engine import answers, exactly
 def early(monkeypatch):
     """Cells from 256 points on, so that a test of them is quick."""
     monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
-    monkeypatch.setattr(candidates, "_FEW", (16, 10**6))
+    monkeypatch.setattr(candidates, "_FEW", 16)
 
 
 def in_cells(seed, count=3000, dim=32, weights=1.0):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fieldstore.engine import candidates, scan, threads, weighted
-from fieldstore.engine.field import Field
+from fieldstore.engine.field import Field, Mask
 from tests import naive
 
 DIMS = st.sampled_from([1, 3, 100, 768, 1536, 3072])
@@ -20,7 +20,7 @@ FATES = st.sampled_from(["all live", "half forgotten", "all but one forgotten", 
 def early(monkeypatch):
     """Cells from the first point on, and no filter so narrow that they are passed by."""
     monkeypatch.setattr(weighted, "_CELLS_FROM", (1, 0))
-    monkeypatch.setattr(candidates, "_FEW", (0, 10**6))
+    monkeypatch.setattr(candidates, "_FEW", 0)
 
 
 def rows_of(kind, count, dim, seed):
@@ -68,8 +68,12 @@ def test_cells_give_every_live_point_once_to_whoever_looks_everywhere_and_scores
     assert len(cells) == live.sum()
     assert len(field.astray()) == 0
     for query in (rows[0], -rows[-1], naive.spread(np.random.default_rng(seed), 1, dim)[0].astype(np.float32)):
-        everywhere, _ = cells.find_many(query[None], 2 * count, count, np.empty(0, np.bool_), 1e6)
+        everywhere, _ = cells.find_many(query[None], 2 * count, count, None, 1e6)
         assert sorted(everywhere.tolist()) == np.flatnonzero(live).tolist()
+        for every in (2, 7):  # of the first, half the cells' points answer; the second gets cells of its own
+            mask = np.arange(count) % every == 0
+            masked, _ = cells.find_many(query[None], 2 * count, count, Mask(mask), 1e6)
+            assert sorted(masked.tolist()) == np.flatnonzero(live & mask).tolist()
         exact = field.nearest(query, count, exact=True)
         scores = dict(zip(exact.points.tolist(), exact.scores.tolist(), strict=True))
         for k in (1, 10):

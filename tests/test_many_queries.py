@@ -41,7 +41,7 @@ FILTERED = {
 def early(monkeypatch):
     """Cells from 256 points on; two threads on any machine; slices of few queries."""
     monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
-    monkeypatch.setattr(candidates, "_FEW", (16, 10**6))
+    monkeypatch.setattr(candidates, "_FEW", 16)
     monkeypatch.setattr(threads, "_cores", lambda: 2)
     monkeypatch.setattr(answers, "_SLICE", 7)
 

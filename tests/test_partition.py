@@ -16,14 +16,13 @@ from fieldstore.engine.partition import Partition
 from tests import naive
 
 DIMS = [1, 2, 3, 16, 63, 64, 65, 100, 384]
-EVERYONE = np.empty(0, np.bool_)
 
 
 @pytest.fixture
 def early(monkeypatch):
     """Cells from 256 points on, so that a test of them is quick."""
     monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
-    monkeypatch.setattr(candidates, "_FEW", (16, 10**6))
+    monkeypatch.setattr(candidates, "_FEW", 16)
 
 
 def points_of(seed, count, dim):
@@ -49,7 +48,7 @@ def test_damaged_rows_lead_no_loop_astray_and_the_others_are_found(number):
     cells.take_out(np.arange(0, 2000, 7))
     cells.unlearn(damaged, np.zeros(len(rows)), np.arange(0, 2000, 7))
     asked = [point for point in sound[:300].tolist() if point % 7]
-    assert np.mean([point in cells.find(rows[point], 100, len(rows), EVERYONE) for point in asked]) > 0.95
+    assert np.mean([point in cells.find(rows[point], 100, len(rows)) for point in asked]) > 0.95
 
 
 def held(cells):
@@ -241,7 +240,7 @@ def test_cells_are_split_as_points_come_and_none_is_lost():
     assert cells.cells > 3 * before
     assert {point for point, _ in held(cells)} == set(range(4000))
     query = rows[5]
-    found = cells.find(query, 8000, 4000, EVERYONE, 100.0)
+    found = cells.find(query, 8000, 4000, None, 100.0)
     assert sorted(found.tolist()) == list(range(4000))
 
 
@@ -260,7 +259,7 @@ def test_a_point_taken_out_and_unlearned_leaves_the_centres_that_others_make():
     np.testing.assert_allclose(centre, mean, atol=float(cells._parts.scales[cell]))
     expected = sorted((p, int(c)) for p in range(600) for c in cells._parts.cells[p] if c >= 0)
     assert held(cells) == expected
-    assert sorted(cells.find(rows[0], 1200, 600, EVERYONE, 100.0).tolist()) == [p for p in range(600) if p != 17]
+    assert sorted(cells.find(rows[0], 1200, 600, None, 100.0).tolist()) == [p for p in range(600) if p != 17]
 
 
 def test_its_state_brings_back_the_same_cells_and_a_damaged_one_is_refused():
@@ -272,7 +271,7 @@ def test_its_state_brings_back_the_same_cells_and_a_damaged_one_is_refused():
     again.restore({key: value.copy() for key, value in cells.state().items()}, 900)
     assert held(again) == held(cells)
     for query in rows[:20]:
-        assert again.find(query, 50, 900, EVERYONE).tolist() == cells.find(query, 50, 900, EVERYONE).tolist()
+        assert again.find(query, 50, 900).tolist() == cells.find(query, 50, 900).tolist()
     again.put(rows, offsets, np.arange(0, 900, 7), 20.0)
     assert {point for point, _ in held(again)} == set(range(900))
     for name, place in (("heads", (1, 0)), ("following", 0), ("free", 0), ("cells", (3, 0))):
@@ -493,6 +492,6 @@ def test_a_partition_built_by_groups_finds_what_one_without_them_finds(monkeypat
     cells.take_out(np.arange(0, 6000, 5))
     assert {point for point, _ in held(cells)} == {point for point in range(6000) if point % 5}
     left = np.flatnonzero(np.arange(6000) % 5)
-    found = [set(cells.find(query, 50, 6000, EVERYONE).tolist()) for query in rows[1:200:5]]
+    found = [set(cells.find(query, 50, 6000).tolist()) for query in rows[1:200:5]]
     best = [set(left[np.argsort(-(rows[left] @ query))[:5]].tolist()) for query in rows[1:200:5]]
     assert np.mean([len(a & b) / 5 for a, b in zip(found, best, strict=True)]) > 0.9

@@ -17,8 +17,8 @@ from fieldstore.engine.masks import Mask
 from fieldstore.engine.partition import Partition
 from fieldstore.engine.ranking import Candidates
 
-_FEW = 4096, 64  # points, or one of so many: a filter that passes no more of them has them all scored
-_DEEPER = 0.15  # how much farther to look for each doubling of what is wanted, or halving of what may answer
+_FEW = 2048  # points: a filter that passes no more of them has them all scored
+_DEEPER = 0.15  # how much farther to look for each doubling of what is wanted
 _EVERYONE = np.empty(0, np.bool_)
 _FOR_ALL = np.empty(0, np.int64)
 
@@ -66,10 +66,9 @@ def _near(queries: FloatRows, count: int, cells: Partition, wanted: Wanted) -> t
     """Points worth scoring, and how many at least must turn out to weigh something; None for all points."""
     mask, held = wanted.mask, len(cells)
     matching = held if mask is None else mask.count
-    if mask is not None and matching <= max(_FEW[0], held // _FEW[1]):
+    if mask is not None and matching <= max(_FEW, 2 * wanted.pool):
         return (mask.numbers, _FOR_ALL), 0
     if 8 * wanted.pool > held:
         return None, 0
-    depth = wanted.effort * (1.0 + _DEEPER * math.log2(max(wanted.k, 10) / 10 * max(1.0, held / matching)))
-    near = cells.find_many(queries, wanted.pool, count, _EVERYONE if mask is None else mask.of, depth)
-    return near, min(wanted.k, matching)
+    depth = wanted.effort * (1.0 + _DEEPER * math.log2(max(wanted.k, 10) / 10))
+    return cells.find_many(queries, wanted.pool, count, mask, depth), min(wanted.k, matching)

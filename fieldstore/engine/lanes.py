@@ -18,7 +18,7 @@ import numpy as np
 
 from fieldstore.engine.coding import signs
 from fieldstore.engine.compiled import loop as _loop
-from fieldstore.engine.instructions import dot
+from fieldstore.engine.instructions import dot, prefetch
 from fieldstore.engine.scan import LANES
 
 _NOTHING = np.float32(-np.inf)
@@ -223,6 +223,61 @@ def take_out(points, behind, cells, heads, blocks, floats, numbers, following, f
                     following[head] = free[0]
                     free[0] = head
             cells[p, side] = -2 - cell
+
+
+@_loop
+def lay_in_order(heads, blocks, following, laid_heads, laid, after):
+    """Copy all chains, one after the other, into fresh arrays: laid (used blocks, size), after (used blocks,).
+
+    laid_heads (cells, 2) int32: filled, as heads is
+    """
+    count = 0
+    for cell in range(laid_heads.shape[0]):
+        block = heads[cell, 0]
+        laid_heads[cell, 0] = count if block >= 0 else -1
+        laid_heads[cell, 1] = heads[cell, 1]
+        while block >= 0:
+            for word in range(laid.shape[1]):
+                laid[count, word] = blocks[block, word]
+            block = following[block]
+            count += 1
+            after[count - 1] = count if block >= 0 else -1
+
+
+@_loop
+def narrow(allowed, begin, end, behind, heads, blocks, numbers, following, into, laid, laid_floats, laid_numbers):
+    """Copy the lanes of the points allowed, (n,) bool, of the cells from begin to before end, into fresh blocks.
+
+    into (cells, 2) int32  the first fresh block of each cell or -1, and how many lanes it may have; filled: how many
+    laid                   the fresh blocks, filled; laid_floats, laid_numbers: the same as float32, as int32
+
+    Another thread may be changing all but these: then nothing of it is used, and nothing must go astray.
+    """
+    for cell in range(begin, end):
+        most = into[cell, 1]
+        block = heads[cell, 0] if most > 0 else -1
+        left = abs(np.int64(heads[cell, 1])) // LANES + 1  # blocks that the cell may have
+        kept = 0
+        while 0 <= block < blocks.shape[0] and left > 0:
+            left -= 1
+            after = following[block]
+            if after >= 0:
+                prefetch(blocks, np.int64(after))
+            for lane in range(LANES):
+                point = numbers[block, behind + 2 * LANES + lane]
+                if 0 <= point < allowed.shape[0] and allowed[point] and kept < most:
+                    target = into[cell, 0] + kept // LANES
+                    to = kept % LANES
+                    for word in range(behind // (2 * LANES)):
+                        laid[target, word * LANES + to] = blocks[block, word * LANES + lane]
+                    for part in range(3):
+                        laid_numbers[target, behind + part * LANES + to] = numbers[block, behind + part * LANES + lane]
+                    kept += 1
+            block = after
+        into[cell, 1] = kept
+        for free in range(kept, -(-most // LANES) * LANES):
+            laid_floats[into[cell, 0] + free // LANES, behind + free % LANES] = _NOTHING
+            laid_numbers[into[cell, 0] + free // LANES, behind + 2 * LANES + free % LANES] = -1
 
 
 @_loop

@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from fieldstore.engine import lanes, loops, scan
 from fieldstore.engine.arrays import sealed, with_room
 from fieldstore.engine.grouping import Groups, grouped, one_group
+from fieldstore.engine.masks import Mask
+from fieldstore.engine.narrowing import narrowed
 from fieldstore.engine.parts import KEPT, Parts, empty_block
 from fieldstore.engine.threads import spread
 
 _TURNS = 4  # signs and transforms in turn, of the rotation
 _PER_ROOT = 4.5  # cells for each square root of points
+_MANY, _STEEPER = 100_000, 0.35  # points from which cells grow faster, and by which power of them more
 _SAMPLE = 16  # points for each cell, from which centres are learned
 _ROUNDS = 3  # of k-means
 _SPLIT_ROUNDS = 4  # of 2-means
@@ -30,20 +33,22 @@ _LOOK = 9  # centres at least among which a point chooses its two cells
 _SLICE = 8192  # points worked on at once
 _GROUPS_FROM = 3000  # cells among which many points look for theirs by groups
 _HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / kappa, goes into the cell always visited
-_FAR = 0.3  # how far below the best cell the last one visited lies at most, as a part of the room, to be measured
+_FAR = 0.25  # how far below the best cell the last one visited lies at most, as a part of the room, to be measured
 _PULL = 0.7  # how much nearer the last one visited is for each unit that the points found by then are better
 _SLACK = 0.03  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
 _LEAST_CELLS = 4  # visited by every query
-_ASKED = 256  # points whose neighbours measure the gap
+_ASKED = 512  # points whose neighbours measure the gap
 _NEIGHBOURS = 320  # candidates among which the ten nearest of such a point are looked for
 _REACHED = 0.95  # part of those neighbours that lie in the cells visited
 _ANYHOW = 0.99  # part of them in cells that are visited whatever was found
 _RANK = 50  # the neighbour that the points found by then are as good as
-_LANES_WANTED = 1.35  # for each point wanted: some points are found in both of their cells
+_LANES_WANTED = 1.6  # for each point wanted: some points are found in both of their cells, and codes err
 _LONGEST = 1.5  # a number of a unit row, turned or not, is never larger
 _WIDEST = 8.0  # no room, and no distance between scores, is wider
 _STALE = 1.5  # times as many points as when gap and most were measured: they are measured again
 _CROWDED = 65536  # points; from four times as many on, more have to be scored
+_NARROW = 4  # a mask that passes one point of so many has cells of its own
+_KEPT = 3  # those of all masks have one block of so many there are, but for the newest mask's
 _SHARP = 384  # dimensions from which codes tell points well apart; with fewer, more points have to be scored
 
 _EVERYONE = np.empty(0, np.bool_)
@@ -57,7 +62,7 @@ class Partition:
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self._turns = _turns(dim)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._changes = 0  # odd while a change is being made
         words = scan.LANES * -(-dim // 64)
         size = words + 3 * scan.LANES // 2
@@ -82,6 +87,7 @@ class Partition:
         self._far = 2.0  # how far below the best cell's score the last one visited lies at most: no limit yet
         self._gap = 2.0  # and how far, less _PULL times what the points found lie above the best cell's score
         self._most = 1  # cells that a query visits at most
+        self._narrowed: dict[Mask, Parts] = {}  # of these very points
         self._count = 0
         self._measured = 0  # points there were when gap and most were measured
 
@@ -107,6 +113,7 @@ class Partition:
         fresh = Partition(self.dim)
         fresh._learn(sample, wanted)
         fresh._put(rows, offsets, points, kappa)
+        fresh._lay_in_order()
         with self._changing():
             fresh._measure(rows, offsets)
             self._parts, self._count = fresh._parts, fresh._count
@@ -120,6 +127,7 @@ class Partition:
             while self.cells < _cells_for(len(self)):
                 self._split(rows, offsets, int(self._parts.heads[1 : self.cells, 1].argmax()) + 1)
             if self._count > _STALE * self._measured:
+                self._lay_in_order()
                 self._measure(rows, offsets)
 
     def take_out(self, points: Numbers) -> None:
@@ -193,7 +201,7 @@ class Partition:
 
         def work(part: slice) -> None:
             queries = sealed(rows[asked[part]])
-            near = self._found(queries, _NEIGHBOURS, len(parts.cells), _EVERYONE, 1.0)
+            near = self._found(queries, _NEIGHBOURS, len(parts.cells), None, 1.0)
             found, _, cosines, counts, _ = loops.ranked(queries, rows, offsets, *near, _RANK + 1)
             for number, count in enumerate(counts.tolist(), part.start):
                 some, nearness = found[number - part.start, :count], cosines[number - part.start, :count]
@@ -312,6 +320,16 @@ class Partition:
         self._parts = parts.with_blocks(blocks, following)
         parts.free[0] = before
 
+    def _lay_in_order(self) -> None:
+        """Bring the blocks of each cell together, in memory as in its chain, for queries to read at one go."""
+        parts = self._parts
+        used = int((-(-parts.heads[: self.cells, 1] // scan.LANES)).sum())
+        heads, following = np.empty((self.cells, 2), np.int32), np.empty(used, np.int32)
+        blocks = np.empty((used, parts.blocks.shape[1]), np.uint64)
+        lanes.lay_in_order(parts.heads, parts.blocks, parts.following, heads, blocks, following)
+        laid = parts.with_blocks(blocks, following)
+        self._parts = laid._replace(heads=heads, free=np.array([-1], np.int32))
+
     def _split(self, rows: Rows, offsets: NDArray[np.float64], cell: int) -> None:
         """Two cells in place of one; each of its points moves into the better of the two."""
         parts, other = self._parts, self.cells
@@ -377,39 +395,63 @@ class Partition:
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
-    def find(self, query: Rows, wanted: int, limit: int, allowed: NDArray[np.bool_], depth: float = 1.0) -> Numbers:
+    def find(self, query: Rows, wanted: int, limit: int, mask: Mask | None = None, depth: float = 1.0) -> Numbers:
         """Numbers of about `wanted` points whose estimated score at query (dim,) is highest, unordered.
 
-        Points below `limit` only, and of them those allowed, (limit,) or () for all. depth: how far around the query to
-        look; at 1 for the best ten of all points.
+        Points below `limit` only, and of them those of the mask, (limit,), or all. depth: how far around the query to
+        look; at 1 for the best ten.
         """
-        return self.find_many(query[None], wanted, limit, allowed, depth)[0]
+        return self.find_many(query[None], wanted, limit, mask, depth)[0]
 
     def find_many(
-        self, queries: Rows, wanted: int, limit: int, allowed: NDArray[np.bool_], depth: float = 1.0
+        self, queries: Rows, wanted: int, limit: int, mask: Mask | None = None, depth: float = 1.0
     ) -> tuple[Numbers, Numbers]:
         """`find` for each of queries (q, dim): the points of one after the other, and where each one's end, (q,)."""
         for _ in range(3):
             before = self._changes
-            found = self._found(queries, wanted, limit, allowed, depth)
+            found = self._found(queries, wanted, limit, mask, depth)
             if before == self._changes and before % 2 == 0:
                 return found
         with self._lock:
-            return self._found(queries, wanted, limit, allowed, depth)
+            return self._found(queries, wanted, limit, mask, depth)
 
     def _found(
-        self, queries: Rows, wanted: int, limit: int, allowed: NDArray[np.bool_], depth: float
+        self, queries: Rows, wanted: int, limit: int, mask: Mask | None, depth: float
     ) -> tuple[Numbers, Numbers]:
-        parts = self._parts
+        parts, allowed = self._parts, _EVERYONE
+        far, most = self._far * depth, int(self._most * max(1.0, depth**4))
+        if mask is not None:  # the best of those who may answer may lie anywhere
+            far, most = self._room * depth, self.cells
+            if _NARROW * mask.count > self._count:
+                allowed = mask.of
+            else:
+                parts = self._among(mask)
         found: tuple[Numbers, Numbers] = scan.find_many(
             queries, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
             parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed,
-            np.float32(self._far * depth), np.float32(self._gap * depth), np.float32(_PULL * depth),
-            np.float32(_SLACK * self._room), _LEAST_CELLS,
-            min(self.cells, max(_LEAST_CELLS, int(self._most * max(1.0, depth**4)))),
+            np.float32(far), np.float32(self._gap * depth), np.float32(_PULL * depth),
+            np.float32(_SLACK * self._room), _LEAST_CELLS, min(self.cells, max(_LEAST_CELLS, most)),
             math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5 * self._crowding()),
         )  # fmt: skip
         return found
+
+    def _among(self, mask: Mask) -> Parts:
+        """Cells of the mask's points only; kept until anything changes."""
+        before, parts = self._changes, self._narrowed.get(mask)
+        if parts is None:
+            parts = narrowed(self._parts, mask)
+            with self._lock:
+                if before == self._changes:
+                    self._keep(mask, parts)
+        return parts
+
+    def _keep(self, mask: Mask, parts: Parts) -> None:
+        kept, room = {mask: parts}, len(self._parts.blocks) // _KEPT - len(parts.blocks)
+        for other, its in reversed(self._narrowed.items()):
+            room -= len(its.blocks)
+            if room >= 0:
+                kept[other] = its
+        self._narrowed = dict(reversed(kept.items()))
 
     def _crowding(self) -> float:
         """How many times more points must be scored, because among very many the best lie closer than codes tell."""
@@ -419,6 +461,7 @@ class Partition:
     def _changing(self) -> Iterator[None]:
         with self._lock:
             self._changes += 1
+            self._narrowed = {}  # nothing of what is taken out stays behind here either
             try:
                 yield
             finally:
@@ -433,7 +476,7 @@ def _room(rows: Rows) -> float:
 
 def _cells_for(points: int) -> int:
     """How many cells so many points should have, the one always visited among them."""
-    return 1 + max(1, round(_PER_ROOT * math.sqrt(points)))
+    return 1 + max(1, round(_PER_ROOT * math.sqrt(points) * math.pow(max(1.0, points / _MANY), _STEEPER)))
 
 
 def _turns(dim: int) -> Rows:

@@ -29,7 +29,7 @@ from fieldstore.engine.instructions import dot, prefetch
 
 _AHEAD = 4  # blocks that are asked for before they are looked at
 LANES = 32  # codes of a block, as `estimate` reads them
-_STEPS = 64  # by which cells are put in order
+_STEPS = 256  # by which cells are put in order
 _RING = 8  # places for them
 _STEP, _FARTHEST = 0.04, 16.0  # below the best: where a bar for the best few is tried first, and last
 _HALVINGS = 16  # and how often it is moved
@@ -410,6 +410,8 @@ def find(
                 prefetch(centres, order[turn + 2])
             cell = order[turn]
             turn += 1
+            if heads[cell, 1] == 0:
+                continue
             base = dot(turned, centres[cell]) * scales[cell]
             score = base - centre_floats[cell // LANES, behind + 2 * LANES + cell % LANES]
             best = max(best, score)

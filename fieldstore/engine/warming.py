@@ -6,6 +6,7 @@
 import numpy as np
 
 from fieldstore.engine.field import Field
+from fieldstore.engine.masks import Mask
 from fieldstore.engine.partition import Partition
 
 
@@ -33,4 +34,5 @@ def _warm_cells() -> None:
     cells.put(rows, offsets, points[8:], 20.0)  # more cells are wanted now: they are split
     cells.take_out(points[:1])
     cells.unlearn(rows, offsets, points[:1])
-    cells.find(rows[0], 5, len(rows), np.empty(0, np.bool_))
+    cells.find(rows[0], 5, len(rows))
+    cells.find(rows[0], 5, len(rows), Mask(points < 4))
