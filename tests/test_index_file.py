@@ -7,6 +7,7 @@ import pytest
 
 from fieldstore import FieldStore, StoreDamaged
 from fieldstore.engine import weighted
+from fieldstore.engine.parts import empty_block
 from fieldstore.storage.files import DISK
 from fieldstore.storage.index_file import IndexFile, Stamp
 
@@ -219,9 +220,10 @@ def test_an_index_whose_chains_are_not_in_order_is_refused(closed, rows, caplog,
     """Taking a block that is not there, or a chain without an end, would hang or write anywhere."""
     file = IndexFile(DISK, closed / "index")
     stamp, arrays = file.load()
-    block = int(arrays["free"][0])
     if name == "a block in no chain":
-        arrays["following"][block] = -1
+        blank = empty_block(arrays["blocks"].shape[1])
+        arrays["blocks"] = np.concatenate([arrays["blocks"], blank[None]])
+        arrays["following"] = np.append(arrays["following"], np.int32(-1))
     elif name == "a chain too short":
         arrays["heads"][1, 0] = -1
     elif name == "a count too small":
