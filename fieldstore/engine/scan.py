@@ -40,35 +40,27 @@ _NOTHING = np.float32(-np.inf)
 
 
 @_loop
-def _halves(values, width, last):
-    """Butterflies between halves, in place, from so wide a half down to `last`."""
-    while width >= last:
-        for first in range(0, values.shape[0], 2 * width):
-            low = values[first : first + width]
-            high = values[first + width : first + 2 * width]
-            for i in range(width):
-                a = low[i]
-                b = high[i]
-                low[i] = a + b
-                high[i] = a - b
-        width //= 2
-
-
-@_loop
 def _hadamard(values):
     """Walsh-Hadamard transform of a power of two of values, in place."""
     size = values.shape[0]
-    if size < 16:
-        _halves(values, size // 2, 1)
-        return
     width = size // 2
     while width >= 16:
         for first in range(0, size, 2 * width):
             for here in range(first, first + width, 16):
                 butterfly(values, here, here + width)
         width //= 2
-    for here in range(0, size, 16):
-        butterflies(values, here)
+    if size >= 16:
+        for here in range(0, size, 16):
+            butterflies(values, here)
+        return
+    while width > 0:
+        for here in range(size):
+            if here // width % 2 == 0:
+                a = values[here]
+                b = values[here + width]
+                values[here] = a + b
+                values[here + width] = a - b
+        width //= 2
 
 
 @_loop
@@ -195,7 +187,9 @@ def _highest(guesses, tops, most, values, items):
     tops      (blocks,) float32: the highest guess of each block
     returns   how many;  fewer than `most` only where there are no more;  of equal ones any
     """
-    best = tops.max()
+    best = _NOTHING
+    for block in range(tops.shape[0]):
+        best = max(best, tops[block])
     enough = most + most // 3
     step = np.float32(_STEP)
     low = best - step
@@ -236,7 +230,9 @@ def _in_order(guesses, tops, far):
     """
     values = np.empty(guesses.size + LANES, np.float32)
     items = np.empty(guesses.size + LANES, np.int64)
-    best = tops.max()
+    best = _NOTHING
+    for block in range(tops.shape[0]):
+        best = max(best, tops[block])
     found = 0
     for block in range(tops.shape[0]):
         if tops[block] >= best - far and best > _NOTHING:
@@ -247,7 +243,9 @@ def _in_order(guesses, tops, far):
                 found += value >= best - far
     finer = np.float32(_STEPS - 1) / far
     steps = np.empty(found, np.int32)
-    ends = np.zeros(_STEPS + 1, np.int64)
+    ends = np.empty(_STEPS + 1, np.int64)
+    for step in range(_STEPS + 1):
+        ends[step] = 0
     for i in range(found):
         steps[i] = (best - values[i]) * finer
         ends[steps[i] + 1] += 1
@@ -343,110 +341,14 @@ def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, ce
 
 
 @_loop
-def find(
-    query, turns, centres, scales, centre_blocks, centre_floats, heads, blocks, numbers, following, behind,
-    limit, allowed, far, gap, pull, slack, least_cells, most_cells, wanted,
-):  # fmt: skip
-    """The points whose estimated score is highest, at most `wanted`, in any order; each once.
-
-    query        (dim,) float32, unit length
-    behind       32-bit numbers of codes in a block
-    limit        only points below it;  allowed (limit,) bool: which of them may answer; length 0 = all
-    far          cells are visited, best first, until their score lies this far below the best one's,
-    gap, pull    or gap, less pull times what the wanted points found by then lie above that one's,
-    slack        how far off an estimate of a cell's score may be; it is scored when its turn comes
-    least_cells  but at least so many
-    most_cells   and at most so many; cell 0 is always visited
-    returns      points (c,) int64; cells visited; codes scanned
-    """
-    turned = np.empty(query.shape[0], np.float32)
-    _rotate(query, turns, turned)
-    planes = np.empty((4, (query.shape[0] + 63) // 64), np.uint64)
-    step, total = _quantise(turned, planes)
-    twice = np.float32(2.0) * step
-    less = step * np.float32(total)
-    base = dot(turned, centres[0]) * scales[0]
-    used = (centres.shape[0] + LANES - 1) // LANES
-    guesses = np.empty((used, LANES), np.float32)
-    tops = np.empty(used, np.float32)
-    for number in range(used):
-        estimate(centre_blocks[number], planes, base, twice, less, _NOTHING, guesses[number])
-        tops[number] = largest(guesses[number])
-    order, nearness = _in_order(guesses, tops, far + slack)
-    values = np.empty(2 * wanted + LANES, np.float32)
-    points = np.empty(2 * wanted + LANES, np.int64)
-    estimates = np.empty(LANES, np.float32)
-    found = 0
-    least = _NOTHING
-    best = _NOTHING
-    ahead = np.empty(_RING, np.int64)  # blocks that were asked for
-    bases = np.empty(_RING, np.float32)
-    block = np.int64(heads[0, 0])
-    left = abs(np.int64(heads[0, 1])) // LANES + 1  # blocks that the cell may have
-    turn = 0
-    last = min(order.shape[0], most_cells)
-    visited = 1
-    asked = 0
-    scanned = 0
-    while True:
-        while asked < scanned + _AHEAD:
-            if 0 <= block < blocks.shape[0] and left > 0:
-                prefetch(blocks, block)
-                ahead[asked % _RING] = block
-                bases[asked % _RING] = base
-                asked += 1
-                left -= 1
-                block = np.int64(following[block])
-                continue
-            if turn == last:
-                break
-            bar = _NOTHING
-            if turn >= least_cells:
-                bar = best - min(far, gap - pull * (least - best))
-                if nearness[turn] + slack < bar:
-                    last = turn
-                    break
-            if turn + 2 < last:
-                prefetch(centres, order[turn + 2])
-            cell = order[turn]
-            turn += 1
-            if heads[cell, 1] == 0:
-                continue
-            base = dot(turned, centres[cell]) * scales[cell]
-            score = base - centre_floats[cell // LANES, behind + 2 * LANES + cell % LANES]
-            best = max(best, score)
-            if score >= bar:
-                visited += 1
-                block = np.int64(heads[cell, 0])
-                left = abs(np.int64(heads[cell, 1])) // LANES + 1
-        if scanned == asked:
-            break
-        here = ahead[scanned % _RING]
-        above = estimate(blocks[here], planes, bases[scanned % _RING], twice, less, least, estimates)
-        scanned += 1
-        while above != 0:
-            lane = lowest(above)
-            above &= above - np.uint32(1)
-            point = np.int64(numbers[here, behind + 2 * LANES + lane])
-            if 0 <= point < limit and (allowed.shape[0] == 0 or allowed[point]):
-                values[found] = estimates[lane]
-                points[found] = point
-                found += 1
-        if found >= 2 * wanted:
-            found, least = _thin(values, points, found, wanted)
-    if found > wanted:
-        _cut(values, points, found, wanted)
-        found = wanted
-    return points[: _distinct(points, found)], visited, LANES * scanned
-
-
-@_loop
 def _distinct(points, count):
     """Drop repeats among the first count points, in place; returns how many are left (open addressing)."""
     size = 64
     while size < 2 * count:
         size *= 2
-    seen = np.full(size, np.int64(-1))
+    seen = np.empty(size, np.int64)
+    for i in range(size):
+        seen[i] = -1
     kept = 0
     for i in range(count):
         point = points[i]
@@ -465,19 +367,100 @@ def find_many(
     queries, turns, centres, scales, centre_blocks, centre_floats, heads, blocks, numbers, following, behind,
     limit, allowed, far, gap, pull, slack, least_cells, most_cells, wanted,
 ):  # fmt: skip
-    """`find` for each of the queries, (q, dim), in one call that lets the interpreter go; the rest as there.
+    """The points whose estimated score is highest, at most `wanted`, in any order; each once. For each of the queries.
 
+    queries      (q, dim) float32, unit length
+    behind       32-bit numbers of codes in a block
+    limit        only points below it;  allowed (limit,) bool: which of them may answer; length 0 = all
+    far          cells are visited, best first, until their score lies this far below the best one's,
+    gap, pull    or gap, less pull times what the wanted points found by then lie above that one's,
+    slack        how far off an estimate of a cell's score may be; it is scored when its turn comes
+    least_cells  but at least so many
+    most_cells   and at most so many; cell 0 is always visited
     returns      points (c,) int64, those of the first query, then of the second, ...; ends (q,) int64: where they end
     """
-    points = np.empty(queries.shape[0] * wanted, np.int64)
+    all_points = np.empty(queries.shape[0] * wanted, np.int64)
     ends = np.empty(queries.shape[0], np.int64)
     count = 0
-    for i in range(queries.shape[0]):
-        found, _, _ = find(
-            queries[i], turns, centres, scales, centre_blocks, centre_floats, heads, blocks, numbers, following, behind,
-            limit, allowed, far, gap, pull, slack, least_cells, most_cells, wanted,
-        )  # fmt: skip
-        points[count : count + found.shape[0]] = found
-        count += found.shape[0]
-        ends[i] = count
-    return points[:count], ends
+    turned = np.empty(queries.shape[1], np.float32)
+    planes = np.empty((4, (queries.shape[1] + 63) // 64), np.uint64)
+    used = (centres.shape[0] + LANES - 1) // LANES
+    guesses = np.empty((used, LANES), np.float32)
+    tops = np.empty(used, np.float32)
+    values = np.empty(2 * wanted + LANES, np.float32)
+    points = np.empty(2 * wanted + LANES, np.int64)
+    estimates = np.empty(LANES, np.float32)
+    ahead = np.empty(_RING, np.int64)  # blocks that were asked for
+    bases = np.empty(_RING, np.float32)
+    for q in range(queries.shape[0]):
+        _rotate(queries[q], turns, turned)
+        step, total = _quantise(turned, planes)
+        twice = np.float32(2.0) * step
+        less = step * np.float32(total)
+        base = dot(turned, centres[0]) * scales[0]
+        for number in range(used):
+            estimate(centre_blocks[number], planes, base, twice, less, _NOTHING, guesses[number])
+            tops[number] = largest(guesses[number])
+        order, nearness = _in_order(guesses, tops, far + slack)
+        found = np.int64(0)  # not a literal, which would be a type of its own
+        least = _NOTHING
+        best = _NOTHING
+        block = np.int64(heads[0, 0])
+        left = abs(np.int64(heads[0, 1])) // LANES + 1  # blocks that the cell may have
+        turn = 0
+        last = min(order.shape[0], most_cells)
+        asked = 0
+        scanned = 0
+        while True:
+            while asked < scanned + _AHEAD:
+                if 0 <= block < blocks.shape[0] and left > 0:
+                    prefetch(blocks, block)
+                    ahead[asked % _RING] = block
+                    bases[asked % _RING] = base
+                    asked += 1
+                    left -= 1
+                    block = np.int64(following[block])
+                    continue
+                if turn == last:
+                    break
+                bar = _NOTHING
+                if turn >= least_cells:
+                    bar = best - min(far, gap - pull * (least - best))
+                    if nearness[turn] + slack < bar:
+                        last = turn
+                        break
+                if turn + 2 < last:
+                    prefetch(centres, order[turn + 2])
+                cell = order[turn]
+                turn += 1
+                if heads[cell, 1] == 0:
+                    continue
+                base = dot(turned, centres[cell]) * scales[cell]
+                score = base - centre_floats[cell // LANES, behind + 2 * LANES + cell % LANES]
+                best = max(best, score)
+                if score >= bar:
+                    block = np.int64(heads[cell, 0])
+                    left = abs(np.int64(heads[cell, 1])) // LANES + 1
+            if scanned == asked:
+                break
+            here = ahead[scanned % _RING]
+            above = estimate(blocks[here], planes, bases[scanned % _RING], twice, less, least, estimates)
+            scanned += 1
+            while above != 0:
+                lane = lowest(above)
+                above &= above - np.uint32(1)
+                point = np.int64(numbers[here, behind + 2 * LANES + lane])
+                if 0 <= point < limit and (allowed.shape[0] == 0 or allowed[point]):
+                    values[found] = estimates[lane]
+                    points[found] = point
+                    found += 1
+            if found >= 2 * wanted:
+                found, least = _thin(values, points, found, wanted)
+        if found > wanted:
+            _cut(values, points, found, wanted)
+            found = wanted
+        for i in range(_distinct(points, found)):
+            all_points[count] = points[i]
+            count += 1
+        ends[q] = count
+    return all_points[:count], ends
