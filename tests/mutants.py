@@ -15,6 +15,7 @@ TESTS = [
             "engine_sharing",
             "filter_keys",
             "many_queries",
+            "narrowing",
             "text_index",
             "forget_options",
             "keep_out",
@@ -55,6 +56,12 @@ MUTANTS = [
         "        kept.mount(self.points)\n"
         "        kept.reweight(np.arange(len(self)), np.maximum(self.weights, 1.0))\n"
         "        self = kept\n",
+    ),
+    Mutant(
+        "the cells of a filter keep the codes of what was forgotten",
+        "fieldstore/engine/partition.py",
+        "            self._narrowed = {}  # nothing",
+        "            pass  # nothing",
     ),
     Mutant(
         "the inverse is applied to searches but not to get",
