@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldstore.engine import loops
+from fieldstore.engine.arrays import sealed
 from fieldstore.engine.inputs import FloatRows
 from fieldstore.engine.masks import Mask
 from fieldstore.engine.partition import Partition
@@ -44,6 +45,7 @@ def candidates(
     queries (q, dim), points (n, dim), offsets (>= n,): ln(effective weight) / kappa. cells: where the points are, if
     they are in cells.
     """
+    queries = sealed(queries)  # always, so that the loops need only know read-only ones
     mask, pool = wanted.mask, wanted.pool
     near, enough = (None, 0) if wanted.exact or cells is None else _near(queries, len(points), cells, wanted)
     if near is None:

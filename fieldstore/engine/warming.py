@@ -19,6 +19,8 @@ def warm() -> None:
     field.evaluate([1.0, 0.0])
     field.gradient([1.0, 0.0])
     field.ascend([1.0, 0.0])
+    field.repel([[0.0, 1.0]], [0.5])
+    field.felt(0)
     wide = Field(64)  # where phi is summed from cosines in float32
     wide.add(np.eye(64, dtype=np.float32))
     wide.evaluate(np.eye(64, dtype=np.float32)[:1])
