@@ -11,7 +11,7 @@ from numba import njit
 
 from fieldstore.engine import candidates, lanes, partition, scan, threads, weighted
 from fieldstore.engine.field import Field
-from fieldstore.engine.instructions import dot
+from fieldstore.engine.instructions import dot, dot_of_bytes
 from fieldstore.engine.partition import Partition
 from tests import naive
 
@@ -106,6 +106,18 @@ def test_a_dot_product_adds_in_the_promised_order_to_the_bit(dim, kinds):
     rng = np.random.default_rng(dim)
     a, b = (np.asarray(rng.normal(size=dim) * (50 if kind == "i1" else 1), kind) for kind in kinds)
     assert compiled_dot(a, b) == slow_dot(a, b)
+
+
+@njit
+def compiled_dot_of_bytes(a, b):
+    return dot_of_bytes(a, b)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 31, 32, 33, 100, 384, 1000, 3072])
+def test_a_dot_product_of_bytes_is_exact_and_rounded_once(dim):
+    a, b = np.random.default_rng(dim).integers(-128, 128, (2, dim)).astype(np.int8)
+    assert compiled_dot_of_bytes(a, b) == np.float32(a.astype(np.int64) @ b.astype(np.int64))
+    assert compiled_dot_of_bytes(a | -128, b | -128) == np.float32((a | -128).astype(np.int64) @ (b | -128))
 
 
 # -- codes -------------------------------------------------------------------------------------------------------------

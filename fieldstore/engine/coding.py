@@ -293,12 +293,12 @@ def largest(typing: Any, values: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        vector = ir.VectorType(ir.FloatType(), LANES)
-        low, high = (
+        vector = ir.VectorType(ir.FloatType(), 8)  # as `estimate` stores them: wider loads would wait for the stores
+        a, b, c, d = (
             builder.load(builder.bitcast(builder.gep(view.data, [i64(first)]), vector.as_pointer()), align=4)
-            for first in (0, LANES)
+            for first in (0, 8, 16, 24)
         )
-        return highest(builder, larger(builder, low, high))
+        return highest(builder, larger(builder, larger(builder, a, b), larger(builder, c, d)))
 
     return types.float32(values), generate
 

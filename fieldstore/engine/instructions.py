@@ -90,6 +90,40 @@ def dot(typing: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def dot_of_bytes(typing: Any, a: Any, b: Any) -> Any:
+    """<a, b> of two contiguous rows of int8, equally long: exact, and then rounded to float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        views = [
+            context.make_array(side)(context, builder, argument)
+            for side, argument in zip(signature.args, arguments, strict=True)
+        ]
+        length = cgutils.unpack_tuple(builder, views[0].shape)[0]
+        vector = ir.VectorType(INDEX, 2 * LANES)  # of these LLVM multiplies and adds in pairs
+
+        def add(total: Any, first: Any, width: Any) -> None:
+            stored = _BYTE if width is INDEX else ir.VectorType(_BYTE, width.count)
+            starts = [builder.bitcast(builder.gep(view.data, [first]), stored.as_pointer()) for view in views]
+            x, y = (builder.sext(builder.load(start, align=1), width) for start in starts)
+            builder.store(builder.add(builder.load(total), builder.mul(x, y)), total)
+
+        total, rest = (cgutils.alloca_once(builder, width) for width in (vector, INDEX))
+        for place, width in ((total, vector), (rest, INDEX)):  # here: the call may stand in a loop
+            builder.store(ir.Constant(width, None if width is vector else 0), place)
+        whole = builder.mul(builder.udiv(length, i64(vector.count)), i64(vector.count))
+        with cgutils.for_range_slice(builder, i64(0), whole, i64(vector.count)) as (first, _):
+            add(total, first, vector)
+        with cgutils.for_range_slice(builder, whole, length, i64(1)) as (first, _):
+            add(rest, first, INDEX)
+        kind = ir.FunctionType(INDEX, [vector])
+        together = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.add.v{vector.count}i32")
+        exact = builder.add(builder.call(together, [builder.load(total)]), builder.load(rest))
+        return builder.sitofp(exact, ir.FloatType())
+
+    return types.float32(a, b), generate
+
+
+@intrinsic
 def sixteen_dots(typing: Any, points: Any, rows: Any, others: Any, found: Any) -> Any:
     """Products of four rows of points with four others, into found (4, 4); all contiguous.
 

@@ -21,7 +21,7 @@ from fieldstore.engine.grouping import Groups, grouped, one_group
 from fieldstore.engine.masks import Mask
 from fieldstore.engine.narrowing import narrowed
 from fieldstore.engine.parts import KEPT, Parts, empty_block
-from fieldstore.engine.threads import spread
+from fieldstore.engine.threads import ahead, spread
 
 _TURNS = 4  # signs and transforms in turn, of the rotation
 _PER_ROOT = 4.5  # cells for each square root of points
@@ -30,7 +30,7 @@ _SAMPLE = 16  # points for each cell, from which centres are learned
 _ROUNDS = 3  # of k-means
 _SPLIT_ROUNDS = 4  # of 2-means
 _LOOK = 9  # centres at least among which a point chooses its two cells
-_SLICE = 8192  # points worked on at once
+_SLICE = 512  # points worked on at once: their rows stay in the cache
 _GROUPS_FROM = 3000  # cells among which many points look for theirs by groups
 _HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / kappa, goes into the cell always visited
 _FAR = 0.25  # how far below the best cell the last one visited lies at most, as a part of the room, to be measured
@@ -279,14 +279,25 @@ class Partition:
         self._parts = self._parts._replace(cells=cells)
         self._reserve(2 * len(points))
         groups = self._groups(len(points))
-        room = np.empty((min(len(points), _SLICE), self.dim), np.float32)  # once: memory taken anew is slow at first
-        for first in range(0, len(points), _SLICE):
-            chosen = points[first : first + _SLICE]
-            turned = self._turned(rows, chosen, room)
-            where = self._assigned(turned, groups, look=_LOOK, twice=True)
+
+        rooms: list[Rows] = []  # of rows already laid: memory taken anew is slow at first
+
+        def work(part: slice) -> tuple[Rows, Rows, NDArray[np.int32]]:
+            try:
+                room = rooms.pop()
+            except IndexError:
+                room = np.empty((_SLICE, self.dim), np.float32)
+            turned = self._turned(rows, points[part], room)
+            return room, turned, self._assigned(turned, groups, look=_LOOK, twice=True)
+
+        begin = 0
+        for room, turned, where in ahead(work, len(points), _SLICE):
+            chosen = points[begin : begin + _SLICE]
             where[offsets[chosen] > _HEAVY / kappa] = 0, -1
             self._lay(turned, offsets[chosen], chosen, where)
             self._parts.cells[chosen] = where
+            rooms.append(room)
+            begin += _SLICE
         self._count += len(points)
 
     def _lay(self, turned: Rows, offsets: NDArray[np.float64], points: Numbers, where: NDArray[np.int32]) -> None:

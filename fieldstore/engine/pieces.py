@@ -37,7 +37,7 @@ def larger(builder: Any, a: Any, b: Any) -> Any:
 
 def highest(builder: Any, vector: Any) -> Any:
     """The largest of a vector's lanes, by halves."""
-    width = LANES
+    width = vector.type.count
     while width > 1:
         width //= 2
         vector = larger(builder, *(part(builder, vector, start, width) for start in (0, width)))

@@ -25,7 +25,7 @@ from fieldstore.engine.coding import (
     ones,
 )  # fmt: skip
 from fieldstore.engine.compiled import loop as _loop
-from fieldstore.engine.instructions import dot, prefetch
+from fieldstore.engine.instructions import dot, dot_of_bytes, prefetch
 
 _AHEAD = 4  # blocks that are asked for before they are looked at
 LANES = 32  # codes of a block, as `estimate` reads them
@@ -33,6 +33,7 @@ _STEPS = 256  # by which cells are put in order
 _RING = 8  # places for them
 _STEP, _FARTHEST = 0.04, 16.0  # below the best: where a bar for the best few is tried first, and last
 _HALVINGS = 16  # and how often it is moved
+_LEAST_SIZE = np.float32(1e-3)  # of a squared residual: less is lost in rounding
 _NOTHING = np.float32(-np.inf)
 
 
@@ -171,12 +172,11 @@ def _thin(values, items, count, keep):
 
 
 @_loop
-def _passing(guesses, tops, bar):
-    """How many of the guesses (blocks, lanes) lie above the bar; tops (blocks,): the highest of each block."""
+def _passing(guesses, blocks, bar):
+    """How many of the guesses (>= blocks, lanes) lie above the bar."""
     count = 0
-    for block in range(tops.shape[0]):
-        if tops[block] > bar:
-            count += ones(above(guesses[block], bar))
+    for block in range(blocks):
+        count += ones(above(guesses[block], bar))
     return count
 
 
@@ -193,17 +193,17 @@ def _highest(guesses, tops, most, values, items):
     enough = most + most // 3
     step = np.float32(_STEP)
     low = best - step
-    count = _passing(guesses, tops, low)
+    count = _passing(guesses, tops.shape[0], low)
     while count < most and step < _FARTHEST:
         step *= np.float32(2.0)
         low = best - step
-        count = _passing(guesses, tops, low)
+        count = _passing(guesses, tops.shape[0], low)
     high = best
     for _ in range(_HALVINGS):
         if count <= enough:
             break
         bar = (low + high) / np.float32(2.0)
-        passing = _passing(guesses, tops, bar)
+        passing = _passing(guesses, tops.shape[0], bar)
         if passing < most:
             high = bar
         else:
@@ -265,12 +265,20 @@ def _in_order(guesses, tops, far):
 
 
 @_loop
-def _guess(block, quarters, planes, base, step, total, guesses):
-    """Fill in the estimates of a block of centres, less the quarters if there are any; returns the largest."""
-    estimate(block, planes, base, np.float32(2.0) * step, step * np.float32(total), _NOTHING, guesses)
-    for lane in range(quarters.shape[0]):
-        guesses[lane] -= quarters[lane]
-    return largest(guesses)
+def _guess(blocks, floats, chosen, count, quartered, behind, planes, base, step, total, guesses, tops):
+    """Fill in the estimates of the first count chosen blocks of centres, and the largest of each block.
+
+    quartered    of |centre|**2 the blocks hold a quarter only: another one is taken off
+    """
+    for j in range(count):
+        block = chosen[j]
+        estimate(
+            blocks[block], planes, base, np.float32(2.0) * step, step * np.float32(total), _NOTHING, guesses[j]
+        )  # fmt: skip
+        if quartered:
+            for lane in range(LANES):
+                guesses[j, lane] -= floats[block, behind + 2 * LANES + lane]
+        tops[j] = largest(guesses[j])
 
 
 @_loop
@@ -281,43 +289,41 @@ def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, ce
     cells     (m, 2) int32, filled; -1 = none
     """
     blocks, floats, places, begins, ends, leaders, wanted = groups
-    none = floats[0, :0]
     guesses = np.empty((blocks.shape[0], LANES), np.float32)
     tops = np.empty(blocks.shape[0], np.float32)
-    seen = np.empty(blocks.shape[0], np.int64)
+    first_ones = np.arange(leaders)
+    chosen = np.empty(blocks.shape[0], np.int64)
     values = np.empty(guesses.size + LANES, np.float32)
     items = np.empty(guesses.size + LANES, np.int64)
     planes = np.empty((4, (rows.shape[1] + 63) // 64), np.uint64)
-    residual = np.empty(rows.shape[1], np.float32)
+    fine = np.empty(rows.shape[1], np.int8)
     for i in range(rows.shape[0]):
         row = rows[i]
         step, total = _quantise(row, planes)
-        base = dot(row, centres[0]) * scales[0]
+        finer = step * np.float32(7.5 / 127.0)
+        for j in range(row.shape[0]):
+            fine[j] = np.int8(np.rint(row[j] / finer))
+        base = dot_of_bytes(fine, centres[0]) * finer * scales[0]
         many = 1  # without leaders there is one group
         items[0] = 1
         if leaders > 0:
-            for block in range(leaders):
-                tops[block] = _guess(blocks[block], none, planes, base, step, total, guesses[block])
+            _guess(blocks, floats, first_ones, leaders, False, behind, planes, base, step, total, guesses, tops)
             many = _highest(guesses, tops[:leaders], wanted, values, items)
         used = 0
         for j in range(many):
             for block in range(begins[items[j] - 1], ends[items[j] - 1]):
-                prefetch(blocks, block)
-                seen[used] = block
+                chosen[used] = block
                 used += 1
-        for j in range(used):
-            quarters = none if leaders > 0 else floats[seen[j], behind + 2 * LANES :]
-            tops[j] = _guess(blocks[seen[j]], quarters, planes, base, step, total, guesses[j])
+        _guess(blocks, floats, chosen, used, leaders == 0, behind, planes, base, step, total, guesses, tops)
         found = _highest(guesses, tops[:used], look, values, items)
-        for j in range(found):
-            items[j] = places[seen[items[j] // LANES] * LANES + items[j] % LANES]
         first = 0
         for j in range(found):
+            items[j] = places[chosen[items[j] // LANES] * LANES + items[j] % LANES]
             prefetch(centres, items[j])
         for j in range(found):
             c = items[j]
             quarter = centre_floats[c // LANES, behind + 2 * LANES + c % LANES]
-            values[j] = dot(row, centres[c]) * scales[c] - np.float32(2.0) * quarter
+            values[j] = dot_of_bytes(fine, centres[c]) * finer * scales[c] - np.float32(2.0) * quarter
             if values[j] > values[first]:
                 first = j
         own = items[first] if found > 0 else 0  # a row that is not a number is near nothing
@@ -325,19 +331,23 @@ def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, ce
         cells[i, 1] = -1
         if not twice or found < 2:
             continue
-        for j in range(row.shape[0]):
-            residual[j] = row[j] - scales[own] * np.float32(centres[own, j])
-        size = max(dot(residual, residual), np.float32(1e-30))
-        along = dot(residual, row)
+        # r = x - own:  |r|**2 = |x|**2 - 2 value,  <r, x> = |x|**2 - <own, x>,  <r, c> = <x, c> - <own, c>
+        whole = dot(row, row)
+        size = max(whole - np.float32(2.0) * values[first], _LEAST_SIZE)
+        quarter = centre_floats[own // LANES, behind + 2 * LANES + own % LANES]
+        along = whole - values[first] - np.float32(2.0) * quarter
         least = np.float32(np.inf)
         for j in range(found):
             if j == first:
                 continue
-            off = along - dot(residual, centres[items[j]]) * scales[items[j]]
+            c = items[j]
+            quarter = centre_floats[c // LANES, behind + 2 * LANES + c % LANES]
+            near = dot_of_bytes(centres[own], centres[c]) * scales[own] * scales[c]
+            off = along - values[j] - np.float32(2.0) * quarter + near
             loss = off * off / size - np.float32(2.0) * values[j]  # |x - c|**2 is |x|**2 less twice its value
             if loss < least:
                 least = loss
-                cells[i, 1] = items[j]
+                cells[i, 1] = c
 
 
 @_loop

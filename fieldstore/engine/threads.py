@@ -36,7 +36,7 @@ def ahead(work: Callable[[slice], _Done], count: int, size: int) -> Iterator[_Do
     the work.
     """
     slices = [slice(first, min(first + size, count)) for first in range(0, count, size)]
-    threads = min(_cores(), len(slices)) - 1
+    threads = 0 if _modest() else min(_cores(), len(slices)) - 1
     if threads < 1:
         yield from map(work, slices)
         return
@@ -58,7 +58,7 @@ def ahead(work: Callable[[slice], _Done], count: int, size: int) -> Iterator[_Do
 
 @contextmanager
 def modestly(while_: Callable[[], bool]) -> Iterator[None]:
-    """This thread's `spread` takes no further core while that holds: another thread has more urgent work."""
+    """This thread's `spread` and `ahead` take no further core while that holds: another has more urgent work."""
     _thread.modest = while_
     try:
         yield
