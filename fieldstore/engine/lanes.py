@@ -61,12 +61,15 @@ def code_centres(first, last, centres, scales, blocks, floats, behind):
 
 
 @_loop
-def sum_cells(rows, cells, sums, sizes):
-    """Add each row to the sum of its first cell: sums (cells, dim) float64, sizes (cells,) int64."""
+def sum_cells(rows, cells, first, last, sums, sizes):
+    """Add each row to the sum of its first cell, if that is one of first..last - 1: sums (cells, dim) float64, sizes
+    (cells,) int64."""
     for i in range(rows.shape[0]):
-        sizes[cells[i, 0]] += 1
-        for j in range(rows.shape[1]):
-            sums[cells[i, 0], j] += rows[i, j]
+        cell = cells[i, 0]
+        if first <= cell < last:
+            sizes[cell] += 1
+            for j in range(rows.shape[1]):
+                sums[cell, j] += rows[i, j]
 
 
 @_loop

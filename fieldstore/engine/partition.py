@@ -175,10 +175,14 @@ class Partition:
         self._set_centres(0, np.concatenate([sample.mean(axis=0, keepdims=True), begin]))
         for _ in range(_ROUNDS):
             cells = self._assigned(sample, self._groups(len(sample)), look=8, twice=False)
-            sums, sizes = np.zeros((self.cells, self.dim)), np.zeros(self.cells, np.int64)
-            lanes.sum_cells(sample, cells, sums, sizes)
-            used = np.flatnonzero(sizes)
-            self._set_centres(1, (sums[used] / sizes[used, None]).astype(np.float32))
+            self._set_centres(1, self._means(sample, cells))
+
+    def _means(self, rows: Rows, cells: NDArray[np.int32]) -> Rows:
+        """The means of the turned rows in each first cell, (m, 2), for those that have any."""
+        sums, sizes = np.zeros((self.cells, self.dim)), np.zeros(self.cells, np.int64)
+        spread(lambda part: lanes.sum_cells(rows, cells, part.start, part.stop, sums, sizes), self.cells)
+        used = np.flatnonzero(sizes)
+        return (sums[used] / sizes[used, None]).astype(np.float32)
 
     def _measure(self, rows: Rows, offsets: NDArray[np.float64]) -> None:
         """Learn from the neighbours of some of the points in which cells, and how many, a query has to look."""
@@ -325,7 +329,12 @@ class Partition:
         count = max(needed, before + before // 2)
         blocks, following = np.empty((count, parts.blocks.shape[1]), np.uint64), np.empty(count, np.int32)
         blocks[:before], following[:before] = parts.blocks, parts.following
-        blocks[before:] = empty_block(blocks.shape[1])
+        blank, added = empty_block(blocks.shape[1]), blocks[before:]
+
+        def clear(part: slice) -> None:
+            added[part] = blank
+
+        spread(clear, len(added), least=4096)  # memory taken anew is slow at first
         following[before:] = np.arange(before + 1, count + 1)
         following[-1] = parts.free[0]
         self._parts = parts.with_blocks(blocks, following)

@@ -28,6 +28,7 @@ from fieldstore.engine.compiled import loop as _loop
 from fieldstore.engine.instructions import dot, dot_of_bytes, prefetch
 
 _AHEAD = 4  # blocks that are asked for before they are looked at
+_ROWS_AHEAD = 3  # and rows before they are turned
 LANES = 32  # codes of a block, as `estimate` reads them
 _STEPS = 256  # by which cells are put in order
 _RING = 8  # places for them
@@ -90,8 +91,8 @@ def rotate(rows, points, turns, turned):
     turns     (t, dim) float32 of 1 and -1
     """
     for i in range(points.shape[0]):
-        if i + 1 < points.shape[0]:
-            prefetch(rows, points[i + 1])
+        if i + _ROWS_AHEAD < points.shape[0]:
+            prefetch(rows, points[i + _ROWS_AHEAD])
         _rotate(rows[points[i]], turns, turned[i])
 
 
@@ -301,8 +302,9 @@ def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, ce
         row = rows[i]
         step, total = _quantise(row, planes)
         finer = step * np.float32(7.5 / 127.0)
+        per_step = np.float32(1.0) / finer
         for j in range(row.shape[0]):
-            fine[j] = np.int8(np.rint(row[j] / finer))
+            fine[j] = np.int8(np.rint(row[j] * per_step))
         base = dot_of_bytes(fine, centres[0]) * finer * scales[0]
         many = 1  # without leaders there is one group
         items[0] = 1
