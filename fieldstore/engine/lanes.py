@@ -85,7 +85,9 @@ def _loss(row, residual, centre):
 def halve(rows, rounds):
     """Two centres of the rows: 2-means from the row farthest off the mean and the row farthest from that one."""
     count, dim = rows.shape
-    centres = np.zeros((2, dim), np.float32)
+    centres = np.empty((2, dim), np.float32)
+    for j in range(dim):
+        centres[0, j] = 0.0
     for i in range(count):
         for j in range(dim):
             centres[0, j] += rows[i, j] / np.float32(count)
@@ -102,8 +104,10 @@ def halve(rows, rounds):
     sums = np.empty((2, dim), np.float32)
     sizes = np.empty(2, np.int64)
     for _ in range(rounds):
-        sums[:] = 0.0
-        sizes[:] = 0
+        for side in range(2):
+            sizes[side] = 0
+            for j in range(dim):
+                sums[side, j] = 0.0
         shift = (dot(centres[1], centres[1]) - dot(centres[0], centres[0])) / np.float32(2.0)
         for i in range(count):
             side = 1 if dot(rows[i], centres[1]) - dot(rows[i], centres[0]) > shift else 0
@@ -128,7 +132,8 @@ def choose_half(rows, numbers, cells, centres, scales, cell, other):
     for i in range(numbers.shape[0]):
         first = cells[numbers[i], 0]
         if first == cell:  # its first cell: the nearer
-            residual[:] = 0.0
+            for j in range(residual.shape[0]):
+                residual[j] = 0.0
         else:
             _centre(np.int64(first), centres, scales, residual)
             for j in range(residual.shape[0]):
