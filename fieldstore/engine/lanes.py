@@ -234,22 +234,23 @@ def take_out(points, behind, cells, heads, blocks, floats, numbers, following, f
 
 
 @_loop
-def lay_in_order(heads, blocks, following, laid_heads, laid, after):
-    """Copy all chains, one after the other, into fresh arrays: laid (used blocks, size), after (used blocks,).
+def lay_in_order(begin, end, heads, blocks, following, laid_heads, laid, after):
+    """Copy the chains of the cells from begin to before end, each block behind the one before, into fresh arrays.
 
-    laid_heads (cells, 2) int32: filled, as heads is
+    laid_heads (cells, 2) int32: where each chain is to begin;  laid (used blocks, size), after (used blocks,): filled
     """
-    count = 0
-    for cell in range(laid_heads.shape[0]):
+    for cell in range(begin, end):
         block = heads[cell, 0]
-        laid_heads[cell, 0] = count if block >= 0 else -1
-        laid_heads[cell, 1] = heads[cell, 1]
+        place = laid_heads[cell, 0]
         while block >= 0:
+            later = following[block]
+            if later >= 0:
+                prefetch(blocks, np.int64(later))
             for word in range(laid.shape[1]):
-                laid[count, word] = blocks[block, word]
-            block = following[block]
-            count += 1
-            after[count - 1] = count if block >= 0 else -1
+                laid[place, word] = blocks[block, word]
+            after[place] = place + 1 if later >= 0 else -1
+            block = later
+            place += 1
 
 
 @_loop

@@ -283,7 +283,6 @@ class Partition:
         self._parts = self._parts._replace(cells=cells)
         self._reserve(2 * len(points))
         groups = self._groups(len(points))
-
         rooms: list[Rows] = []  # of rows already laid: memory taken anew is slow at first
 
         def work(part: slice) -> tuple[Rows, Rows, NDArray[np.int32]]:
@@ -343,10 +342,17 @@ class Partition:
     def _lay_in_order(self) -> None:
         """Bring the blocks of each cell together, in memory as in its chain, for queries to read at one go."""
         parts = self._parts
-        used = int((-(-parts.heads[: self.cells, 1] // scan.LANES)).sum())
-        heads, following = np.empty((self.cells, 2), np.int32), np.empty(used, np.int32)
-        blocks = np.empty((used, parts.blocks.shape[1]), np.uint64)
-        lanes.lay_in_order(parts.heads, parts.blocks, parts.following, heads, blocks, following)
+        heads = parts.heads[: self.cells].copy()
+        used = -(-heads[:, 1] // scan.LANES)
+        heads[:, 0] = np.where(used > 0, np.cumsum(used) - used, -1)
+        blocks, following = np.empty((used.sum(), parts.blocks.shape[1]), np.uint64), np.empty(used.sum(), np.int32)
+
+        def copy(part: slice) -> None:
+            lanes.lay_in_order(
+                part.start, part.stop, parts.heads, parts.blocks, parts.following, heads, blocks, following
+            )
+
+        spread(copy, len(heads))
         laid = parts.with_blocks(blocks, following)
         self._parts = laid._replace(heads=heads, free=np.array([-1], np.int32))
 
