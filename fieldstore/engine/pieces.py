@@ -32,7 +32,8 @@ def part(builder: Any, vector: Any, start: int, width: int) -> Any:
 
 
 def larger(builder: Any, a: Any, b: Any) -> Any:
-    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+    whole = isinstance(getattr(a.type, "element", a.type), ir.IntType)
+    return builder.select((builder.icmp_signed if whole else builder.fcmp_ordered)(">", a, b), a, b)
 
 
 def highest(builder: Any, vector: Any) -> Any:
