@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from fieldstore.engine import candidates, weighted
 from fieldstore.engine.bandwidth import mean_cosine, measured_kappa
 from fieldstore.engine.field import Field
 from fieldstore.engine.inputs import checked_kappa, unit_places, unit_rows
@@ -233,3 +234,16 @@ def test_an_empty_field_answers_nothing_and_no_places_give_no_values():
     assert field.evaluate(np.empty((0, 4))).shape == (0,)
     assert field.gradient(np.empty((0, 4))).shape == (0, 4)
     assert len(field.nearest(np.ones(4), 3).points) == len(field.attractors(np.ones(4), 3, groups=[]).points) == 0
+
+
+@pytest.mark.parametrize("effort", [5e-324, 1e-3, 1e3, 1e39, 1e78, 1e308])
+def test_any_effort_is_taken_and_the_largest_finds_all_of_the_nearest(monkeypatch, effort):
+    monkeypatch.setattr(weighted, "_CELLS_FROM", (256, 0))
+    monkeypatch.setattr(candidates, "_FEW", 16)
+    rows = naive.clustered(np.random.default_rng(5), 3000, 48, noise=0.6)
+    field = field_of(rows)
+    for allowed in (None, np.arange(3000) % 8 == 0, np.arange(3000) % 2 == 0):
+        found = field.nearest(rows[0], 10, allowed=allowed, effort=effort).points
+        exact = field.nearest(rows[0], 10, allowed=allowed, exact=True).points
+        assert len(found) == 10
+        assert effort <= 1 or len(np.intersect1d(found, exact)) >= 9

@@ -131,6 +131,29 @@ def test_masks_share_a_third_of_the_memory_that_the_cells_take_and_the_newest_st
     assert kept == masks[-len(kept) :]
 
 
+def test_masks_of_nobody_who_answers_share_that_memory_too(field, rows):
+    field.reweight(np.arange(1000), 0.0)
+    cells = field._arrays.partition
+    for last in range(700, 740):
+        mask = Mask(np.arange(COUNT) < last)
+        assert len(field.nearest(rows[0], 10, allowed=mask).points) == 0
+    assert mask in cells._narrowed
+    kept = sum(mask.of.nbytes + mask.numbers.nbytes for mask in cells._narrowed)
+    assert kept <= cells._parts.blocks.nbytes // partition._KEPT
+
+
+@pytest.mark.parametrize("part", [0.05, 0.1, 0.2])
+def test_a_filter_that_passes_nothing_near_the_query_loses_little(early, part):
+    rng = np.random.default_rng(4)
+    centres = naive.unit(rng.normal(size=(60, 384)))
+    some = centres[rng.integers(0, 60, COUNT)] + rng.normal(size=(COUNT, 384)) / np.sqrt(384)
+    rows = naive.unit(some).astype(np.float32)
+    field = Field(384)
+    field.add(rows)
+    along = rows @ rows[0]
+    assert recall(field, rows[5::80], along <= np.quantile(along, part)) >= 0.94
+
+
 def test_a_view_with_a_mask_of_its_length_finds_no_point_that_came_later(early, rows):
     field = Field(DIM)
     field.add(rows[:2000])

@@ -45,10 +45,13 @@ _RANK = 50  # the neighbour that the points found by then are as good as
 _LANES_WANTED = 1.6  # for each point wanted: some points are found in both of their cells, and codes err
 _LONGEST = 1.5  # a number of a unit row, turned or not, is never larger
 _WIDEST = 8.0  # no room, and no distance between scores, is wider
+_DEEPEST = 1e6  # times as far as usual is everywhere; more would be no number to reckon with
+_SPLITS, _PER_SPLIT = 8, 8  # splits of one change at most, and one more for so many points; growing takes fewer
 _STALE = 1.5  # times as many points as when gap and most were measured: they are measured again
 _CROWDED = 65536  # points; from four times as many on, more have to be scored
 _NARROW = 4  # a mask that passes one point of so many has cells of its own
-_KEPT = 3  # those of all masks have one block of so many there are, but for the newest mask's
+_NARROW_GAP = 0.3  # the gap in them at least, as a part of the room: none of their points may be near the query
+_KEPT = 3  # those of all masks have one byte for so many that the blocks have, but for the newest mask's
 _SHARP = 384  # dimensions from which codes tell points well apart; with fewer, more points have to be scored
 
 _EVERYONE = np.empty(0, np.bool_)
@@ -121,10 +124,14 @@ class Partition:
             self._most, self._measured = fresh._most, fresh._measured
 
     def put(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers, kappa: float) -> None:
-        """Add points (m,) that are not here yet, and split the fullest cells where there are too few by now."""
+        """Add points (m,) that are not here yet, and split the fullest cells where there are too few by now.
+
+        Not all at once where very many are missing, as in an index that was made when fewer were wanted.
+        """
         with self._changing():
             self._put(rows, offsets, points, kappa)
-            while self.cells < _cells_for(len(self)):
+            enough = min(_cells_for(len(self)), self.cells + _SPLITS + len(points) // _PER_SPLIT)
+            while self.cells < enough:
                 self._split(rows, offsets, int(self._parts.heads[1 : self.cells, 1].argmax()) + 1)
             if self._count > _STALE * self._measured:
                 self._lay_in_order()
@@ -444,18 +451,18 @@ class Partition:
     def _found(
         self, queries: Rows, wanted: int, limit: int, mask: Mask | None, depth: float
     ) -> tuple[Numbers, Numbers]:
-        parts, allowed = self._parts, _EVERYONE
-        far, most = self._far * depth, int(self._most * max(1.0, depth**4))
+        parts, allowed, depth = self._parts, _EVERYONE, min(depth, _DEEPEST)
+        far, gap, most = self._far * depth, self._gap * depth, int(self._most * max(1.0, depth**4))
         if mask is not None:  # the best of those who may answer may lie anywhere
             far, most = self._room * depth, self.cells
             if _NARROW * mask.count > self._count:
                 allowed = mask.of
             else:
-                parts = self._among(mask)
+                parts, gap = self._among(mask), max(gap, _NARROW_GAP * self._room * depth)
         found: tuple[Numbers, Numbers] = scan.find_many(
             queries, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
             parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed,
-            np.float32(far), np.float32(self._gap * depth), np.float32(_PULL * depth),
+            np.float32(far), np.float32(gap), np.float32(_PULL * depth),
             np.float32(_SLACK * self._room), _LEAST_CELLS, min(self.cells, max(_LEAST_CELLS, most)),
             math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5 * self._crowding()),
         )  # fmt: skip
@@ -472,9 +479,9 @@ class Partition:
         return parts
 
     def _keep(self, mask: Mask, parts: Parts) -> None:
-        kept, room = {mask: parts}, len(self._parts.blocks) // _KEPT - len(parts.blocks)
+        kept, room = {mask: parts}, self._parts.blocks.nbytes // _KEPT - _size(mask, parts)
         for other, its in reversed(self._narrowed.items()):
-            room -= len(its.blocks)
+            room -= _size(other, its)
             if room >= 0:
                 kept[other] = its
         self._narrowed = dict(reversed(kept.items()))
@@ -492,6 +499,11 @@ class Partition:
                 yield
             finally:
                 self._changes += 1
+
+
+def _size(mask: Mask, parts: Parts) -> int:
+    """Bytes that are kept for a mask."""
+    return parts.blocks.nbytes + parts.heads.nbytes + mask.of.nbytes + mask.numbers.nbytes
 
 
 def _room(rows: Rows) -> float:
