@@ -105,6 +105,15 @@ def test_a_reach_that_is_no_finite_number_is_refused(field, reach):
         field.attractors(field.points[0], 3, reach=reach)
 
 
+@pytest.mark.parametrize("mask", [np.arange(30), np.ones(30), ["x"] * 30, "x"])
+def test_a_mask_of_anything_but_truths_is_refused_and_a_list_of_them_is_one(field, mask):
+    query, some = field.points[0], np.arange(30) % 2 == 0
+    for call in (field.nearest, field.attractors, field.maxima):
+        with pytest.raises(ValueError, match="a mask must be truth values"):
+            call(query, 3, allowed=mask)
+        assert call(query, 3, allowed=some.tolist()).points.tolist() == call(query, 3, allowed=some).points.tolist()
+
+
 def test_a_mask_or_groups_of_another_length_are_refused(field):
     query = field.points[0]
     for mask in (np.ones(29, bool), np.ones(31, bool), np.ones((30, 1), bool), np.empty(0, bool)):

@@ -275,3 +275,26 @@ def test_a_second_opener_cannot_say_another_dimension_or_model_than_the_first(tm
     first.close()
     with FieldStore(tmp_path / "s") as store:
         assert (store.dim, store.count()) == (DIM, 2)
+
+
+def test_a_child_cannot_open_what_its_parent_had_open_when_it_was_forked_or_entries_would_be_lost(tmp_path, rng):
+    def forked(say, heard):
+        with pytest.raises(ForkedStore, match="was open in process"):
+            FieldStore(tmp_path / "s")
+        FieldStore(tmp_path / "other", dim=DIM).close()
+
+    with FieldStore(tmp_path / "s", dim=DIM) as store:
+        with child(forked):
+            pass
+        store.add(rng.normal(size=DIM), ids="mine")
+        assert store.verify() == []
+
+    def afterwards(say, heard):
+        with FieldStore(tmp_path / "s") as own:
+            own.forget("mine")
+
+    with child(afterwards):
+        pass
+    with FieldStore(tmp_path / "s") as store:
+        assert store.count() == 0
+        assert store.verify() == []

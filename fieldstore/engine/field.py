@@ -28,7 +28,7 @@ from fieldstore.engine.inputs import (
     unit_places,
     unit_rows,
 )
-from fieldstore.engine.masks import Mask
+from fieldstore.engine.masks import Mask, checked_mask
 from fieldstore.engine.ranking import POOL, SMOOTH_POOL, Candidates, Ranking, attractors, nearest
 from fieldstore.engine.threads import spread
 from fieldstore.engine.weighted import Weighted
@@ -205,7 +205,7 @@ class Field(Weighted):
         points, weights, repellers = self._rows(), self.weights, self._arrays.repellers
         unseen = self._unseen()
         if allowed is not None:
-            seen = allowed.of if isinstance(allowed, Mask) else allowed
+            seen = allowed.of if isinstance(allowed, Mask) else np.asarray(allowed)
             unseen = unseen[seen[unseen] | (weights[unseen] < 0)]
         rankings = []
         for number, count in enumerate(found.counts.tolist()):
@@ -249,7 +249,7 @@ class Field(Weighted):
     ) -> Candidates:
         """The first max(least, 3k) points by score for each query, best first; all of them where there are fewer."""
         effort = checked_effort(effort)
-        mask = Mask(allowed) if isinstance(allowed, np.ndarray) else allowed
+        mask = checked_mask(allowed)
         points, arrays = self._rows(), self._arrays
         if mask is not None and mask.of.shape != (len(points),):
             raise ValueError(f"the mask has {mask.of.shape} items, this field has {len(points)} points")

@@ -2,7 +2,7 @@
 """Masks over points."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 class Mask:
@@ -28,3 +28,13 @@ class Mask:
         if self._numbers is None:
             self._numbers = np.flatnonzero(self.of)
         return self._numbers
+
+
+def checked_mask(allowed: Mask | ArrayLike | None) -> Mask | None:
+    """A mask of what says who may answer; ValueError unless it is truth values: numbers might be meant as points."""
+    if allowed is None or isinstance(allowed, Mask):
+        return allowed
+    of = np.asarray(allowed)
+    if of.dtype != np.bool_:
+        raise ValueError(f"a mask must be truth values, one for each point, not {of.dtype}")
+    return Mask(of)

@@ -5,15 +5,17 @@
 """The connection that the store's tables are reached by."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import apsw
 
-from fieldstore.errors import FieldStoreError, NotAStore, StoreClosed, StoreDamaged, WriteFailed
+from fieldstore.errors import FieldStoreError, ForkedStore, NotAStore, StoreClosed, StoreDamaged, WriteFailed
 from fieldstore.storage.files import Files
 
 _log = logging.getLogger("fieldstore")
@@ -36,6 +38,7 @@ class Connection:
     def __init__(self, files: Files, path: Path | None, timeout: float) -> None:
         """Opens or creates the file. Raises NotAStore where it cannot."""
         self._path = path
+        _refuse_inherited(path)
         try:
             self._use(self._connected(files, path))
         except apsw.CantOpenError as error:
@@ -46,6 +49,8 @@ class Connection:
         except BaseException:
             self._connection.close()
             raise
+        if path is not None:
+            _opened[self] = os.getpid(), _identity(path)
 
     def _connected(self, files: Files, path: Path | None) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
@@ -146,6 +151,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection. SQLite folds its log in; where the disk refuses, the log stays and nothing is lost."""
+        _opened.pop(self, None)
         try:
             self._connection.close()
         except apsw.Error as error:
@@ -195,3 +201,24 @@ class Connection:
             return WriteFailed(f"the disk refused '{self._path}' ({error}); nothing was changed")
         why = "or memory is short " if isinstance(error, apsw.NoMemError) else ""
         return StoreDamaged(f"'{self._path}' is damaged {why}({error}); bring it back from a backup")
+
+
+_opened: WeakKeyDictionary[Connection, tuple[int, tuple[int, int]]] = WeakKeyDictionary()  # by whom, and which file
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    known = path.stat()
+    return known.st_dev, known.st_ino
+
+
+def _refuse_inherited(path: Path | None) -> None:
+    """ForkedStore where a parent had this file open when it forked: SQLite would take the parent's locks for ours.
+
+    Then two processes write at once, and what one of them has committed is lost.
+    """
+    for pid, file in _opened.copy().values():
+        if path is not None and pid != os.getpid() and path.exists() and file == _identity(path):
+            raise ForkedStore(
+                f"'{path}' was open in process {pid} when it was forked into this one, which can not open it again; "
+                "nothing was done. Close it before a fork, or start processes by spawn"
+            )
