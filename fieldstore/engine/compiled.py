@@ -27,14 +27,6 @@ def loop(function: _Loop) -> _Loop:
     return compiled
 
 
-def part(function: _Loop) -> _Loop:
-    """Let it be a part of every loop that calls it, in the same file: compiled there and nowhere else.
-
-    For what one loop calls, once or twice; LLVM would compile it alone, and again within the loop.
-    """
-    return njit(nogil=True, error_model="numpy", inline="always")(function)
-
-
 class _Uncollected(event.Listener):  # type: ignore[misc]
     """Keeps Python from looking for garbage while one of our loops compiles, which takes some 6 % longer with it.
 

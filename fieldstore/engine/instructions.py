@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fieldstore.engine.pieces import INDEX, LANES, WORD, highest, i64, summed
+from fieldstore.engine.pieces import INDEX, LANES, WORD, i64, summed
 
 _LINE = 64  # bytes of a cache line; on a machine with longer ones some prefetches are spent twice
 _SUMS = 4  # at once, so that an addition need not wait for the one before
@@ -124,35 +124,29 @@ def dot_of_bytes(typing: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
-def sixteen_dots(typing: Any, points: Any, rows: Any, i: Any, others: Any, j: Any, found: Any) -> Any:
-    """Products of four rows of points with four others, into found, (4, 4) or flat; returns the largest of them.
+def sixteen_dots(typing: Any, points: Any, rows: Any, others: Any, found: Any) -> Any:
+    """Products of four rows of points with four others, into found (4, 4); all contiguous.
 
-    points (n, d) float, and found in their type; or int16, d a multiple of 32, and found int32;  rows, others int64:
-    numbers of points, of which the four from the i-th and from the j-th on are taken;  all contiguous. A number loaded
-    is used four times, and sums are folded together: less than half the work of sixteen `dot`s. Each has one sum only,
-    of lanes as in `dot`: the last bits may be others, but they are the same for a pair wherever it stands. Sums of
-    int16 are exact where an int32 holds them, and take half as long.
+    points (n, d);  rows, others (4,) int64: numbers of points;  found: in the type of points. A number loaded is used
+    four times, and sums are folded together: less than half the work of sixteen `dot`s. Each has one sum only, of
+    lanes as in `dot`: the last bits may be others, but they are the same for a pair wherever it stands.
     """
+    side = range(4)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        stored = context.get_value_type(points.dtype)
-        kind = context.get_value_type(found.dtype)
-        whole = stored != kind
-        step = 2 * LANES if whole else LANES
-        plus, times = (builder.add, builder.mul) if whole else (builder.fadd, builder.fmul)
+        kind = context.get_value_type(points.dtype)
+        vector = ir.VectorType(kind, LANES)
         points_view, rows_view, others_view, found_view = (
-            context.make_array(signature.args[number])(context, builder, arguments[number]) for number in (0, 1, 3, 5)
+            context.make_array(array)(context, builder, argument)
+            for array, argument in zip(signature.args, arguments, strict=True)
         )
         length = cgutils.unpack_tuple(builder, points_view.shape)[1]
 
-        def row(numbers: Any, place: Any) -> Any:
-            number = builder.load(builder.gep(numbers.data, [place]))
+        def row(numbers: Any, i: int) -> Any:
+            number = builder.load(builder.gep(numbers.data, [i64(i)]))
             return builder.gep(points_view.data, [builder.mul(number, length)])
 
-        left, right = (
-            [row(numbers, builder.add(first, i64(i))) for i in range(4)]
-            for numbers, first in ((rows_view, arguments[2]), (others_view, arguments[4]))
-        )
+        left, right = ([row(numbers, i) for i in side] for numbers in (rows_view, others_view))
 
         def nothing(width: ir.Type) -> list[Any]:
             totals = [cgutils.alloca_once(builder, width) for _ in range(16)]
@@ -161,63 +155,50 @@ def sixteen_dots(typing: Any, points: Any, rows: Any, i: Any, others: Any, j: An
             return totals
 
         def add(totals: list[Any], first: Any, width: ir.Type) -> None:
-            """Take the products of the numbers from item `first` on, one or a vector of them, into the totals."""
-            pointer, align = width.as_pointer(), 2 if whole else 4
             ours, theirs = (
-                [builder.load(builder.bitcast(builder.gep(row, [first]), pointer), align=align) for row in rows]
+                [builder.load(builder.bitcast(builder.gep(row, [first]), width.as_pointer()), align=4) for row in rows]
                 for rows in (left, right)
             )
-            if whole:  # LLVM knows one instruction for all that is done to them
-                wide = ir.VectorType(kind, step)
-                ours, theirs = ([builder.sext(value, wide) for value in values] for values in (ours, theirs))
             for number, total in enumerate(totals):
-                product = times(ours[number // 4], theirs[number % 4])
-                if whole:
-                    product = plus(*(_every_second(builder, product, lane) for lane in range(2)))
-                builder.store(plus(builder.load(total), product), total)
+                product = builder.fmul(ours[number // 4], theirs[number % 4])
+                builder.store(builder.fadd(builder.load(total), product), total)
 
-        vectors = builder.mul(builder.udiv(length, i64(step)), i64(step))
-        sums = nothing(ir.VectorType(kind, LANES))
-        with cgutils.for_range_slice(builder, i64(0), vectors, i64(step)) as (first, _):
-            add(sums, first, ir.VectorType(stored, step))
-        together = cgutils.alloca_once_value(builder, _summed_together(builder, [builder.load(x) for x in sums], plus))
-        if not whole:
-            with builder.if_then(builder.icmp_signed("<", vectors, length), likely=False):
-                rests = nothing(kind)
-                with cgutils.for_range_slice(builder, vectors, length, i64(1)) as (first, _):
-                    add(rests, first, kind)
-                rest = ir.Constant(ir.VectorType(kind, LANES), ir.Undefined)
-                for number, total in enumerate(rests):
-                    rest = builder.insert_element(rest, builder.load(total), ir.Constant(INDEX, number))
-                builder.store(plus(builder.load(together), rest), together)
-        products = builder.load(together)
-        builder.store(products, builder.bitcast(found_view.data, products.type.as_pointer()), align=4)
-        return highest(builder, products)
+        lanes = builder.mul(builder.udiv(length, i64(LANES)), i64(LANES))
+        sums, rests = nothing(vector), nothing(kind)
+        with cgutils.for_range_slice(builder, i64(0), lanes, i64(LANES)) as (first, _):
+            add(sums, first, vector)
+        with cgutils.for_range_slice(builder, lanes, length, i64(1)) as (first, _):
+            add(rests, first, kind)
+        for i in side:
+            together = _summed_together(builder, [builder.load(total) for total in sums[4 * i : 4 * i + 4]])
+            for j in side:
+                value = builder.extract_element(together, ir.Constant(INDEX, j))
+                place = builder.gep(found_view.data, [i64(4 * i + j)])
+                builder.store(builder.fadd(value, builder.load(rests[4 * i + j])), place)
+        return context.get_dummy_value()
 
-    return found.dtype(points, rows, types.int64, others, types.int64, found), generate
+    return types.void(points, rows, others, found), generate
 
 
-def _every_second(builder: Any, vector: Any, first: int) -> Any:
-    chosen = [ir.Constant(INDEX, lane) for lane in range(first, vector.type.count, 2)]
-    return builder.shuffle_vector(
-        vector, ir.Constant(vector.type, ir.Undefined), ir.Constant(ir.VectorType(INDEX, len(chosen)), chosen)
-    )
-
-
-def _summed_together(builder: Any, vectors: list[Any], plus: Any) -> Any:
-    """The sums of sixteen vectors' lanes, as one vector in their order: each by halves, as `_summed` does."""
+def _summed_together(builder: Any, vectors: list[Any]) -> Any:
+    """The sums of four vectors' lanes, as one vector of four: each by halves, as `_summed` does."""
     width = LANES
     while width > 1:
         width //= 2
-        vectors = [_halves_added(builder, *pair, width, plus) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+        if len(vectors) > 1:
+            vectors = [_halves_added(builder, *pair, width) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+        else:
+            vectors = [_halves_added(builder, vectors[0], None, width)]
     return vectors[0]
 
 
-def _halves_added(builder: Any, vector: Any, other: Any, width: int, plus: Any) -> Any:
-    """Runs of 2 * width lanes of a vector, then of another, each folded to width."""
-    low = [lane for lane in range(2 * LANES) if lane % (2 * width) < width]
+def _halves_added(builder: Any, vector: Any, other: Any, width: int) -> Any:
+    """Runs of 2 * width lanes, each folded to width; those of the other vector, if there is one, come behind."""
+    lanes = vector.type.count if other is None else 2 * vector.type.count
+    low = [lane for lane in range(lanes) if lane % (2 * width) < width]
     parts = []
     for offset in (0, width):
-        chosen = ir.Constant(ir.VectorType(INDEX, LANES), [ir.Constant(INDEX, lane + offset) for lane in low])
-        parts.append(builder.shuffle_vector(vector, other, chosen))
-    return plus(*parts)
+        chosen = ir.Constant(ir.VectorType(INDEX, len(low)), [ir.Constant(INDEX, lane + offset) for lane in low])
+        behind = ir.Constant(vector.type, ir.Undefined) if other is None else other
+        parts.append(builder.shuffle_vector(vector, behind, chosen))
+    return builder.fadd(*parts)

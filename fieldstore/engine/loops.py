@@ -13,7 +13,6 @@ import numpy as np
 
 from fieldstore.engine.abreast import two_to
 from fieldstore.engine.compiled import loop as _loop
-from fieldstore.engine.compiled import part as _part
 from fieldstore.engine.instructions import dot, prefetch, sixteen_dots
 
 _EXP_FLOOR = -745.0  # exp of less is 0 in float64
@@ -25,9 +24,6 @@ _TAYLOR_12_TO_2 = tuple(1.0 / math.factorial(i) for i in range(12, 1, -1))
 _WIDE = 16  # sums taken side by side
 _AHEAD = 4  # rows asked for before they are needed
 _ROUNDING = 1e-6  # of a float32 cosine
-_COARSE = 16384  # steps of a number of 16 bits from 0 to 1
-_COARSE_STEP = 32  # of which so many are taken at once
-_MORE = 8  # candidates mixed at once beyond those wanted: measured on minilm, ten of which lie among the first 20
 _MIX = 0.3  # what the neighbours say counts this much in a smoothed score; field-semantics, measured on Cranfield
 
 
@@ -213,227 +209,117 @@ def shares(scores, counts, kappa):
     return parts
 
 
-@_part
-def _absorb(points, chosen, groups, reach, exact, owner, shown, cosines):
+@_loop
+def _absorb(points, chosen, groups, reach, owner, shown, cosines):
     """Who speaks for whom: going best first, each free candidate absorbs the free ones within its reach.
 
-    Candidates meet the attractors before them, four by four: the first attractors themselves, for their cosines are
-    wanted later; the others in whole numbers of 16 bits, which say for certain who is not within reach. Where they do
-    not, the rows are asked, so no bit depends on them.
+    Candidates meet the attractors before them, four by four; what no attractor is compared with costs nothing.
 
     points    (n, d) float32  unit vectors
     chosen    (m,)   int64    the candidates, best first
     groups    (n,)   int64    candidates of one group absorb each other; -1 = no group; length 0 = none at all
     reach     float           cosine from which a candidate is absorbed
-    exact     int             of so many of the first attractors the cosines with all are wanted; a multiple of four
     owner     (m,)   int64    filled: position of the attractor each belongs to; its own position = it is one
     shown     (m,)   int64    filled from the front: positions of the attractors, best first
-    cosines   (w, w) float32  filled: a row for each attractor, with those cosines; its own is -inf;  w at least m
+    cosines   (m, w) float32  filled from the front: between the attractors, symmetric; w at least m
     returns   int             how many attractors there are
     """
     m = chosen.shape[0]
-    dim = points.shape[1]
     rows = np.zeros(m + 3, np.int64)  # three more, so that there are always four
-    places = np.zeros(m + 3, np.int64)
+    heads = np.zeros(m + 3, np.int64)
     for i in range(m):
         rows[i] = chosen[i]
-        places[i] = i
-    coarse = np.zeros((m + 3, -(-dim // _COARSE_STEP) * _COARSE_STEP), np.int16)
-    _coarsen(points, chosen, exact, coarse)
-    blur = 1.1 * np.sqrt(dim) / _COARSE + 2.0 * _ROUNDING  # of two rows, half a step off at most in every number
-    bar = np.int32(min(max(reach - blur, -1.5), 1.5) * _COARSE * _COARSE)
-    heads = np.zeros(m + 3, np.int64)  # positions
-    numbers = np.zeros(m + 3, np.int64)  # their points
-    counted = np.empty(16, np.int32)
-    tile = np.empty(16, np.float32)
     near = np.empty((4, m + 3), np.float32)
-    absorber = np.empty(4, np.int64)
+    tile = np.empty((4, 4), np.float32)
+    among = np.empty((4, 4), np.float32)
     count = 0
     for first in range(0, m, 4):
+        four = rows[first : first + 4]
         before = count
-        behind = -(-before // 4) * 4  # where these four meet themselves
-        for i in range(4):
-            absorber[i] = before
-            heads[behind + i] = first + i
-            numbers[behind + i] = rows[first + i]
-            for b in range(4):
-                near[b, behind + i] = -np.inf
-        for a in range(0, behind + 4, 4):
-            if before >= exact and a >= exact:
-                if sixteen_dots(coarse, places, first, heads, a, counted) < bar:
-                    continue
-                within = False
-                for i in range(4):
-                    for b in range(4):
-                        itself = a == behind and i == b
-                        within |= counted[4 * i + b] >= bar and absorber[i] == before and not itself
-                if not within:
-                    continue
-            largest = sixteen_dots(points, rows, first, numbers, a, tile)
+        for a in range(0, before, 4):
+            sixteen_dots(points, four, heads[a : a + 4], tile)
             for i in range(4):
                 for b in range(4):
-                    near[i, a + b] = tile[4 * i + b]
-            if largest >= reach:
-                for i in range(4):
-                    for b in range(min(4, before - a)):
-                        if tile[4 * i + b] >= reach and absorber[i] == before:
-                            absorber[i] = a + b
-        for own in range(first, min(first + 4, m)):
-            row = near[own - first]
-            group = groups[chosen[own]] if groups.shape[0] > 0 else -1
-            if group >= 0:
-                for a in range(absorber[own - first]):
-                    if group == groups[numbers[a]]:
-                        absorber[own - first] = a
-                        break
-            owner[own] = own
-            if absorber[own - first] < before:
-                owner[own] = heads[absorber[own - first]]
-            for other in range(first, own):
-                same = group >= 0 and group == groups[chosen[other]]
-                if owner[own] == own and owner[other] == other and (same or row[behind + other - first] >= reach):
-                    owner[own] = other
-            if owner[own] == own:
-                for a in range(min(before, exact)):
+                    near[i, a + b] = tile[i, b]
+        sixteen_dots(points, four, four, among)
+        for i in range(first, min(first + 4, m)):
+            row = near[i - first]
+            group = groups[chosen[i]] if groups.shape[0] > 0 else -1
+            owner[i] = i
+            for a in range(count):
+                if a >= before:  # it is one of these four
+                    row[a] = among[i - first, shown[a] - first]
+                if row[a] >= reach or (group >= 0 and group == groups[heads[a]]):
+                    owner[i] = shown[a]
+                    break
+            if owner[i] == i:
+                for a in range(count):
                     cosines[count, a] = row[a]
-                for a in range(before, min(count, exact)):
-                    cosines[count, a] = row[behind + shown[a] - first]
-                shown[count] = own
+                    cosines[a, count] = row[a]
+                shown[count] = i
+                heads[count] = chosen[i]
                 count += 1
-        for a in range(before, count):
-            heads[a] = shown[a]
-            numbers[a] = chosen[shown[a]]
-    for i in range(min(exact, count)):
-        cosines[i, i] = -np.inf
-        for j in range(i):
-            cosines[j, i] = cosines[i, j]
     return count
 
 
-@_part
-def _coarsen(points, chosen, first, coarse):
-    """The numbers of the chosen points from the first on, each at most 1, in steps of 1 / _COARSE; a row for each."""
-    scale = np.float32(_COARSE)
-    up = np.float32(_COARSE + 0.5)  # above zero all are rounded the same way
-    for i in range(first, chosen.shape[0]):
-        row = points[chosen[i]]
-        target = coarse[i]
-        for j in range(row.shape[0]):
-            target[j] = np.int32(row[j] * scale + up) - np.int32(_COARSE)
+@_loop
+def _mix(scores, cosines, kappa, k):
+    """Mix each of the first scores with the kernel-weighted mean of all the others, in place.
 
-
-@_part
-def _meet(points, chosen, first, last, cosines):
-    """Fill in the cosines of the chosen from first to last, a multiple of four or all, with all from first on.
-
-    cosines   (w, w) float32, a row for each of the chosen; its own is -inf;  w at least m + 3
+    scores    (m,)   float64  effective similarities, best first
+    cosines   (c, w) float32  between the candidates, the first m of them those of the scores; w a multiple of _WIDE,
+                              zeros where there are no candidates; the diagonal is lost
+    kappa     float           concentration
+    k         int             the best k of the mixed scores are wanted
+    returns   int             so many are mixed, 0.7 own + 0.3 others; none of the rest can be among the best k
     """
-    m = chosen.shape[0]
-    rows = np.zeros(m + 3, np.int64)
-    for i in range(m):
-        rows[i] = chosen[i]
-    tile = np.empty(16, np.float32)
-    for i in range(first, last, 4):
-        for j in range(i, m, 4):
-            sixteen_dots(points, rows, i, rows, j, tile)
-            for a in range(4):
-                for b in range(4):
-                    cosines[j + b, i + a] = tile[4 * a + b]
-                    if j < last:
-                        cosines[i + a, j + b] = tile[4 * a + b]
-    for i in range(first, last):
-        cosines[i, i] = -np.inf  # the kernel of nobody with itself
-
-
-@_part
-def _others(scores, count, cosines, kappa, first, last, means):
-    """The kernel-weighted mean of the first scores, for each from first to last: what all others say about it.
-
-    scores    (m,)   float64; the first `count` of them speak
-    cosines   (w, w) float32, as `_meet` leaves them;  w at least first + the next multiple of _WIDE
-    means     (l,)   float64, filled from the front;  l at least that multiple
-    """
-    lanes = -(-(last - first) // _WIDE) * _WIDE  # as many as go side by side; the last of them may be nobody's
+    m = scores.shape[0]
+    if m < 2:
+        return m
+    least = (1.0 - _MIX) * scores[min(k, m) - 1] + _MIX * (scores[m - 1] - scores[0]) - _ROUNDING
+    mixed = 0
+    while mixed < m and (1.0 - _MIX) * scores[mixed] >= least:  # the others say no more than the best of them
+        mixed += 1
+    lanes = -(-mixed // _WIDE) * _WIDE  # as many as go side by side; the last of them may be nobody's
     tops = np.full(lanes, np.float32(-np.inf))
     totals = np.zeros(lanes)
     said = np.zeros(lanes)
-    for j in range(count):
-        row = cosines[j, first : first + lanes]
+    for j in range(m):
+        cosines[j, j] = -np.inf  # the kernel of nobody with itself
+        row = cosines[j]
         for i in range(lanes):
             tops[i] = max(tops[i], row[i])
-    for j in range(count):  # each sum goes over j in order; they are taken side by side
-        row = cosines[j, first : first + lanes]
+    for j in range(m):  # each sum goes over j in order; they are taken side by side
+        row = cosines[j]
         score = scores[j]
         for i in range(lanes):
             kernel = _exp(kappa * (np.float64(row[i]) - np.float64(tops[i])))  # to the largest: never 0 / 0
             totals[i] += kernel
             said[i] += kernel * score
-    for i in range(lanes):
-        means[i] = said[i] / totals[i]
+    for i in range(mixed):
+        scores[i] = (1.0 - _MIX) * scores[i] + _MIX * said[i] / totals[i]
+    return mixed
 
 
-@_part
-def _to_be_mixed(k):
-    """How many scores to mix at first, where the best k are wanted; a multiple of four."""
-    return -(-(k + _MORE) // 4) * 4
-
-
-@_part
-def _at_rank(values, count, k):
-    """The k-th largest of the first values, k or more."""
-    found = np.inf
-    for i in range(count):
-        larger = 0
-        for j in range(count):
-            larger += values[j] > values[i]
-        if larger < k:
-            found = min(found, values[i])
-    return found
-
-
-@_part
-def _mixed(points, chosen, scores, kappa, k, met, cosines):
-    """Scores, two or more, each mixed with the kernel-weighted mean of all the others.
+@_loop
+def smoothed(points, chosen, scores, kappa):
+    """Scores of the chosen points, each mixed with its neighbours': as if they all were attractors.
 
     points    (n, d) float32  unit vectors
     chosen    (m,)   int64    rows of points, best first; scores (m,) float64 are theirs
     kappa     float           concentration
-    k         int             the best k of the mixed scores are wanted
-    met       int             of so many of the first the cosines with all are known; a multiple of four, or all
-    cosines   (w, w) float32  as `_meet` leaves them;  w a multiple of _WIDE, at least m + _WIDE
-    returns   (c,)   float64  0.7 own + 0.3 others, of the first c; none of the rest can be among the best k
+    returns   (m,)   float64  0.7 own + 0.3 neighbours; a lone score is kept
     """
-    m = scores.shape[0]
+    m = chosen.shape[0]
+    between = np.zeros((m, -(-m // _WIDE) * _WIDE), np.float32)
+    _absorb(points, chosen, np.empty(0, np.int64), np.inf, np.empty(m, np.int64), np.empty(m, np.int64), between)
     mixed = scores.copy()
-    means = np.empty(cosines.shape[0])
-    done, first, last, speakers, least = 0, 0, met, m, 0.0
-    while first < last:
-        _others(scores, speakers, cosines, kappa, first, last, means)
-        if speakers == m:
-            for i in range(first, last):
-                mixed[i] = (1.0 - _MIX) * scores[i] + _MIX * means[i - first]
-            done = first = last
-            speakers = done  # what they say of the rest is no less than what all say, for they are the best
-            if done == m:
-                break
-            least = _at_rank(mixed, done, k) - _ROUNDING
-            while last < m and (1.0 - _MIX) * scores[last] + _MIX * scores[0] >= least:
-                last += 1
-            for i in range(done, min(m, last + 3)):
-                for j in range(done):
-                    cosines[j, i] = cosines[i, j]
-        else:
-            end, last = last, first
-            for i in range(first, end):
-                if (1.0 - _MIX) * scores[i] + _MIX * means[i - first] >= least:
-                    last = min(m, -(-(i + 1) // 4) * 4)
-            _meet(points, chosen, first, last, cosines)
-            speakers = m
-    return mixed[:done]
+    _mix(mixed, between, kappa, m)
+    return mixed
 
 
 @_loop
-def attract(points, chosen, scores, cosines, groups, reach, kappa, k, fewest):
+def attract(points, chosen, scores, cosines, groups, reach, kappa, k):
     """The k best attractors among the candidates, and those each absorbed (field-semantics, 4).
 
     points    (n, d) float32  unit vectors
@@ -442,23 +328,20 @@ def attract(points, chosen, scores, cosines, groups, reach, kappa, k, fewest):
     reach     float           cosine from which a candidate is absorbed
     kappa     float           concentration
     k         int             at most this many
-    fewest    int             attractors whose scores are mixed; those of fewer are left as they are
-    returns   of the attractors, best first: positions among the candidates (r,) int64, values (r,) float64, cosines
-              (r,) float32 and shares (r,) float64 of the candidates' field, members included; then points, scores,
-              cosines and shares (t,) of the members of the first, of the second, ..., each group best first; and ends
-              (r,) int64: where in these the members of each attractor end and those of the next begin
+    returns   of the attractors, best first: points (r,) int64, values (r,) float64, cosines (r,) float32 and
+              shares (r,) float64 of the candidates' field, members included; then points, scores, cosines and
+              shares (t,) of the members of the first, of the second, ..., each group best first; and ends (r,)
+              int64: where in these the members of each attractor end and those of the next begin
     """
     m = chosen.shape[0]
     owner = np.empty(m, np.int64)
     shown = np.empty(m, np.int64)
-    width = -(-m // _WIDE) * _WIDE + _WIDE
-    between = np.zeros((width, width), np.float32)
-    exact = _to_be_mixed(k)
-    count = _absorb(points, chosen, groups, reach, exact, owner, shown, between)
+    between = np.zeros((m, -(-m // _WIDE) * _WIDE), np.float32)
+    count = _absorb(points, chosen, groups, reach, owner, shown, between)
     values = scores[shown[:count]]
-    if count >= fewest:
-        values = _mixed(points, chosen[shown[:count]], values, kappa, k, min(exact, count), between)
-        count = values.shape[0]
+    if count >= 4:
+        count = _mix(values, between, kappa, k)
+        values = values[:count]
     heads = shown[:count]
     near = cosines[heads]
     _sort(heads, values, near)
@@ -487,6 +370,6 @@ def attract(points, chosen, scores, cosines, groups, reach, kappa, k, fewest):
             ends[a] += 1
     heads = heads[:kept]
     return (
-        heads, values[:kept], near[:kept], together,
+        chosen[heads], values[:kept], near[:kept], together,
         chosen[members], scores[members], cosines[members], parts[members], ends,
     )  # fmt: skip

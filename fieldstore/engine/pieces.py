@@ -32,8 +32,7 @@ def part(builder: Any, vector: Any, start: int, width: int) -> Any:
 
 
 def larger(builder: Any, a: Any, b: Any) -> Any:
-    whole = isinstance(getattr(a.type, "element", a.type), ir.IntType)
-    return builder.select((builder.icmp_signed if whole else builder.fcmp_ordered)(">", a, b), a, b)
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
 def highest(builder: Any, vector: Any) -> Any:

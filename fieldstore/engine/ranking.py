@@ -5,7 +5,7 @@
 # Rule: nothing here looks for a point: what is not among the candidates is not there.
 """From candidates to a ranking (field-semantics, 3 and 4)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ from fieldstore.engine.inputs import ROUNDING, FloatRows
 
 POOL = 100  # candidates that attractors are made from
 SMOOTH_POOL = 50  # candidates of a nearest query; smoothing reorders them
-_FEWEST = 4  # attractors whose scores are smoothed
-_NO_GROUPS = np.empty(0, np.int64)
+_EMPTY: tuple[Any, Any, Any, Any] = np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32), np.empty(0)
 
 
 class Candidates(NamedTuple):
@@ -48,9 +47,6 @@ class Ranking(NamedTuple):
     members: list["Ranking"]
 
 
-_NOBODY = Ranking(np.empty(0, np.int64), np.empty(0), np.empty(0, np.float32), np.empty(0), [])  # nearly all members
-
-
 def nearest(found: Candidates, points: FloatRows, kappa: float, k: int, smooth: bool) -> list[Ranking]:
     """The first k of each query's candidates; smooth: their first 50 reordered by what their neighbours say."""
     shares = loops.shares(found.scores, found.counts, kappa)
@@ -58,11 +54,10 @@ def nearest(found: Candidates, points: FloatRows, kappa: float, k: int, smooth: 
     for chosen, scores, cosines, parts, count in zip(*found[:3], shares, found.counts.tolist(), strict=True):
         if smooth:
             head = slice(0, min(count, SMOOTH_POOL))
-            best = chosen[head], scores[head], cosines[head]
-            order, values = loops.attract(points, *best, _NO_GROUPS, np.inf, kappa, SMOOTH_POOL, 2)[:2]
-            for column in (chosen, cosines, parts):
+            scores[head] = loops.smoothed(points, chosen[head], scores[head], kappa)
+            order = np.argsort(-scores[head], kind="stable")
+            for column in (chosen, scores, cosines, parts):
                 column[head] = column[order]
-            scores[head] = values
         shown = min(count, k)
         rankings.append(Ranking(chosen[:shown], scores[:shown], cosines[:shown], parts[:shown], []))
     return rankings
@@ -77,16 +72,15 @@ def attractors(
     """
     rankings = []
     for chosen, values, plain, count in zip(*found[:3], found.counts.tolist(), strict=True):
-        order, mixed, near, parts, numbers, scores, cosines, shares, ends = loops.attract(
-            points, chosen[:count], values[:count], plain[:count], groups, reach - ROUNDING, kappa, k, _FEWEST
-        )
+        own = chosen[:count], values[:count], plain[:count]
+        *shown, numbers, scores, cosines, shares, ends = loops.attract(points, *own, groups, reach - ROUNDING, kappa, k)
         members, start = [], 0
         for end in ends.tolist():
-            if start == end:
-                members.append(_NOBODY)
+            if start == end:  # nearly always, so the same empty arrays for all
+                members.append(Ranking(*_EMPTY, []))
             else:
                 here = slice(start, end)
                 members.append(Ranking(numbers[here], scores[here], cosines[here], shares[here], []))
             start = end
-        rankings.append(Ranking(chosen[order], mixed, near, parts, members))
+        rankings.append(Ranking(shown[0], shown[1], shown[2], shown[3], members))
     return rankings
