@@ -1,13 +1,8 @@
 # What `warm` promises: that no later process compiles a loop, whatever it asks of a field.
 """Compiling ahead of time."""
 
-import gc
 import subprocess
 import sys
-
-from numba.core import config, event
-
-from fieldstore.engine.compiled import loop
 
 # Everything is done once with arrays as users give them: lists, float32 and float64, one query and many, with filters
 # and repellers. A process of its own, since other tests call loops with what no caller hands them.
@@ -63,29 +58,3 @@ for name, signatures in kinds().items():
 def test_warming_compiles_every_loop_for_all_that_is_ever_asked_of_it_and_each_once():
     done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_the_collector_of_garbage_rests_only_while_a_loop_compiles(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))  # else an earlier run has compiled it
-    found = []
-
-    @loop
-    def twice(x):
-        return 2 * x
-
-    class Compiling(event.Listener):  # hears of a compilation after ours does
-        def on_start(self, event):
-            found.append(gc.isenabled())
-
-        def on_end(self, event):
-            found.append(gc.isenabled())
-
-    gc.enable()
-    with event.install_listener("numba:compile", Compiling()):
-        assert twice(3) == 6
-        assert gc.isenabled()
-        gc.disable()
-        assert twice(1.5) == 3.0
-        assert not gc.isenabled()
-        gc.enable()
-    assert found == [False, True, False, False]

@@ -136,8 +136,7 @@ class Field(Weighted):
         member. Fewer than k are returned when the best 100 candidates (3k if more) hold no more.
         allowed, exact, effort: as in `nearest`. Raises ValueError for k < 1, a bad query, or groups of another length.
         """
-        rows = self._query(query)
-        return self.attractors_many(rows, k, allowed=allowed, groups=groups, reach=reach, exact=exact, effort=effort)[0]
+        return self._attracting(self._query(query), k, allowed, groups, reach, exact, effort)[0]
 
     def attractors_many(
         self,
@@ -151,10 +150,22 @@ class Field(Weighted):
         effort: float = 1.0,
     ) -> list[Ranking]:
         """`attractors` for each of queries, (q, dim): the same to the bit, on this thread."""
+        rows = unit_rows(queries, self.dim, what="query")
+        return self._attracting(rows, k, allowed, groups, reach, exact, effort)
+
+    def _attracting(
+        self,
+        rows: FloatRows,
+        k: int,
+        allowed: Mask | NDArray[np.bool_] | None,
+        groups: Sequence[int] | NDArray[np.int64] | None,
+        reach: float | None,
+        exact: bool,
+        effort: float,
+    ) -> list[Ranking]:
         checked_groups = _NO_GROUPS if groups is None else self._groups(groups)
         reach = self.tau if reach is None else checked_reach(reach)
         k = checked_k(k)
-        rows = unit_rows(queries, self.dim, what="query")
         found = self._candidates(rows, k, POOL, allowed, exact, effort)
         return attractors(found, self._rows(), checked_groups, reach, self.kappa, k)
 

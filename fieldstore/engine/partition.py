@@ -25,7 +25,6 @@ from fieldstore.engine.threads import ahead, spread
 
 _TURNS = 4  # signs and transforms in turn, of the rotation
 _PER_ROOT = 4.5  # cells for each square root of points
-_MANY, _STEEPER = 100_000, 0.35  # points from which cells grow faster, and by which power of them more
 _SAMPLE = 16  # points for each cell, from which centres are learned
 _ROUNDS = 3  # of k-means
 _SPLIT_ROUNDS = 4  # of 2-means
@@ -514,7 +513,7 @@ def _room(rows: Rows) -> float:
 
 def _cells_for(points: int) -> int:
     """How many cells so many points should have, the one always visited among them."""
-    return 1 + max(1, round(_PER_ROOT * math.sqrt(points) * math.pow(max(1.0, points / _MANY), _STEEPER)))
+    return 1 + max(1, round(_PER_ROOT * math.sqrt(points)))
 
 
 def _turns(dim: int) -> Rows:

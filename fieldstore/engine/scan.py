@@ -293,6 +293,7 @@ def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, ce
     guesses = np.empty((blocks.shape[0], LANES), np.float32)
     tops = np.empty(blocks.shape[0], np.float32)
     first_ones = np.arange(leaders)
+    quartered = leaders == 0
     chosen = np.empty(blocks.shape[0], np.int64)
     values = np.empty(guesses.size + LANES, np.float32)
     items = np.empty(guesses.size + LANES, np.int64)
@@ -309,14 +310,14 @@ def assign(rows, centres, scales, centre_floats, behind, groups, look, twice, ce
         many = 1  # without leaders there is one group
         items[0] = 1
         if leaders > 0:
-            _guess(blocks, floats, first_ones, leaders, False, behind, planes, base, step, total, guesses, tops)
+            _guess(blocks, floats, first_ones, leaders, quartered, behind, planes, base, step, total, guesses, tops)
             many = _highest(guesses, tops[:leaders], wanted, values, items)
-        used = 0
+        used = np.int64(0)
         for j in range(many):
             for block in range(begins[items[j] - 1], ends[items[j] - 1]):
                 chosen[used] = block
                 used += 1
-        _guess(blocks, floats, chosen, used, leaders == 0, behind, planes, base, step, total, guesses, tops)
+        _guess(blocks, floats, chosen, used, quartered, behind, planes, base, step, total, guesses, tops)
         found = _highest(guesses, tops[:used], look, values, items)
         first = 0
         for j in range(found):
