@@ -256,22 +256,6 @@ def test_cells_are_split_as_points_come_and_none_is_lost():
     assert sorted(found.tolist()) == list(range(4000))
 
 
-def test_an_index_of_too_few_cells_catches_up_a_little_with_every_change(monkeypatch):
-    rows = points_of(13, 2000, 32)
-    offsets = np.zeros(len(rows))
-    cells = Partition(32)
-    with monkeypatch.context() as before:
-        before.setattr(partition, "_PER_ROOT", 1.0)
-        cells.build(rows, offsets, np.arange(1900), 20.0)
-    for point in range(1900, 1930):
-        held = cells.cells
-        cells.put(rows, offsets, np.array([point]), 20.0)
-        assert cells.cells == min(held + partition._SPLITS, partition._cells_for(len(cells)))
-    assert cells.cells == partition._cells_for(1930)
-    assert cells.has(np.arange(1930)).all()
-    assert sum(point in cells.find(rows[point], 10, 1930) for point in range(1930)) >= 1850
-
-
 def test_a_point_taken_out_and_unlearned_leaves_the_centres_that_others_make():
     rows, offsets = points_of(4, 600, 64), np.zeros(600)
     cells = Partition(64)

@@ -45,7 +45,6 @@ _LANES_WANTED = 1.6  # for each point wanted: some points are found in both of t
 _LONGEST = 1.5  # a number of a unit row, turned or not, is never larger
 _WIDEST = 8.0  # no room, and no distance between scores, is wider
 _DEEPEST = 1e6  # times as far as usual is everywhere; more would be no number to reckon with
-_SPLITS, _PER_SPLIT = 8, 8  # splits of one change at most, and one more for so many points; growing takes fewer
 _STALE = 1.5  # times as many points as when gap and most were measured: they are measured again
 _CROWDED = 65536  # points; from four times as many on, more have to be scored
 _NARROW = 4  # a mask that passes one point of so many has cells of its own
@@ -123,14 +122,10 @@ class Partition:
             self._most, self._measured = fresh._most, fresh._measured
 
     def put(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers, kappa: float) -> None:
-        """Add points (m,) that are not here yet, and split the fullest cells where there are too few by now.
-
-        Not all at once where very many are missing, as in an index that was made when fewer were wanted.
-        """
+        """Add points (m,) that are not here yet, and split the fullest cells where there are too few by now."""
         with self._changing():
             self._put(rows, offsets, points, kappa)
-            enough = min(_cells_for(len(self)), self.cells + _SPLITS + len(points) // _PER_SPLIT)
-            while self.cells < enough:
+            while self.cells < _cells_for(len(self)):
                 self._split(rows, offsets, int(self._parts.heads[1 : self.cells, 1].argmax()) + 1)
             if self._count > _STALE * self._measured:
                 self._lay_in_order()

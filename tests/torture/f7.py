@@ -21,7 +21,7 @@ from tests.torture.figures import Figures
 
 COUNT, PIECE = 4000, 500
 DIM, RECORDS, PAGE, SECTOR = 16, 300, 4096, 512
-KINDS = ["flip", "cut"] * 7 + ["flip"] * 3 + ["zero", "swap", "junk"]  # take turns
+KINDS = ["flip", "cut"] * 8 + ["flip"] * 3 + ["zero", "swap", "junk"]  # take turns
 Bytes = dict[str, bytes]
 
 
