@@ -8,7 +8,7 @@ import pytest
 
 from fieldstore.engine import candidates, partition, scan, weighted
 from fieldstore.engine.field import Field, Mask
-from fieldstore.engine.narrowing import narrowed
+from fieldstore.engine.narrowing import _OFTEN, Narrowed
 from fieldstore.engine.partition import Partition
 from tests import naive
 
@@ -67,7 +67,7 @@ def test_it_holds_the_codes_of_just_these_points_in_their_cells(rows, part):
     cells.put(rows, np.zeros(COUNT), np.arange(1, COUNT, 2), 20.0)  # chains that lie apart
     cells.take_out(np.arange(0, COUNT, 9))
     mask = Mask(np.random.default_rng(2).random(COUNT) < part)
-    whole, some = lanes_of(cells._parts), narrowed(cells._parts, mask)
+    whole, some = lanes_of(cells._parts), Narrowed(cells._parts, mask).ask(_OFTEN)[0]
     assert lanes_of(some) == {(point, cell): code for (point, cell), code in whole.items() if mask.of[point]}
     blank = some.numbers[:, some.behind + 2 * scan.LANES :] < 0
     assert (some.floats[:, some.behind : some.behind + scan.LANES][blank] == -np.inf).all()
@@ -91,21 +91,44 @@ def test_many_queries_under_one_mask_are_answered_as_each_by_itself(field, rows)
         assert found.scores.tolist() == alone.scores.tolist()
 
 
-def test_what_is_kept_for_a_mask_follows_every_change(field, rows):
+@pytest.mark.parametrize("depth", [0.3, 1.0, 3.0])
+def test_the_first_queries_of_a_mask_find_to_the_bit_what_later_ones_find(rows, depth, monkeypatch):
+    monkeypatch.setattr(partition, "_KEPT", 1 / 100)  # room for every mask
+    cells = Partition(DIM)
+    cells.build(rows, np.zeros(COUNT), np.arange(0, COUNT, 2), 20.0)
+    cells.put(rows, np.zeros(COUNT), np.arange(1, COUNT, 2), 20.0)
+    cells.take_out(np.arange(0, COUNT, 9))
+    for part in (0.2, 0.1, 0.01):
+        chosen = np.random.default_rng(2).random(COUNT) < part
+        often = Mask(chosen)
+        cells.find_many(rows[:_OFTEN], 30, COUNT, often)
+        for query in rows[::100]:
+            once = Mask(chosen)
+            found = cells.find(query, 30, COUNT, once, depth).tolist()
+            assert found == cells.find(query, 30, COUNT, often, depth).tolist()
+            assert cells._narrowed[once].parts is None
+        assert cells._narrowed[often].parts is not None
+
+
+@pytest.mark.parametrize("before", [1, _OFTEN])
+def test_what_is_kept_for_a_mask_follows_every_change(field, rows, before):
     mask = Mask(np.arange(COUNT) % 8 == 0)
     for point in range(0, 800, 80):
+        field.nearest_many(rows[:before], 1, allowed=mask)
         assert field.nearest(rows[point], 1, allowed=mask).cosines[0] > 0.9999
         field.reweight(point, 0.0)
+        field.nearest_many(rows[:before], 1, allowed=mask)
         assert point not in field.nearest(rows[point], 50, allowed=mask).points
         field.reweight(point, 1.0)
+        field.nearest_many(rows[:before], 1, allowed=mask)
         assert point in field.nearest(rows[point], 50, allowed=mask).points
 
 
 def test_codes_of_a_forgotten_point_are_gone_from_memory_at_once(field, rows):
     mask = Mask(np.arange(COUNT) % 8 == 0)
     cells = field._arrays.partition
-    field.nearest(rows[0], 10, allowed=mask)
-    assert any(point == 16 for point, _ in lanes_of(cells._narrowed[mask]))
+    field.nearest_many(rows[:_OFTEN], 10, allowed=mask)
+    assert any(point == 16 for point, _ in lanes_of(cells._narrowed[mask].parts))
     field.reweight(16, 0.0)
     assert cells._narrowed == {}
 
@@ -113,19 +136,21 @@ def test_codes_of_a_forgotten_point_are_gone_from_memory_at_once(field, rows):
 def test_the_same_cells_serve_until_something_changes(field, rows):
     mask = Mask(np.arange(COUNT) % 8 == 0)
     cells = field._arrays.partition
-    field.nearest(rows[0], 10, allowed=mask)
-    kept = cells._narrowed[mask]
+    for _ in range(_OFTEN):
+        field.nearest(rows[0], 10, allowed=mask)
+    kept = cells._narrowed[mask].parts
+    assert kept is not None
     field.nearest(rows[1], 10, allowed=mask)
-    assert cells._narrowed[mask] is kept
+    assert cells._narrowed[mask].parts is kept
 
 
 def test_masks_share_a_third_of_the_memory_that_the_cells_take_and_the_newest_stay(field, rows):
     cells = field._arrays.partition
     masks = [Mask(np.arange(COUNT) % 20 == part) for part in range(20)]
     for mask in masks:
-        field.nearest(rows[0], 10, allowed=mask)
-        blocks = sum(len(parts.blocks) for parts in cells._narrowed.values())
-        assert blocks <= max(len(cells._parts.blocks) // partition._KEPT, len(cells._narrowed[mask].blocks))
+        field.nearest_many(rows[:_OFTEN], 10, allowed=mask)
+        kept = sum(narrowed.nbytes for narrowed in cells._narrowed.values())
+        assert kept <= max(cells._parts.blocks.nbytes // partition._KEPT, cells._narrowed[mask].nbytes)
     kept = list(cells._narrowed)
     assert 0 < len(kept) < 20
     assert kept == masks[-len(kept) :]

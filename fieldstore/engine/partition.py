@@ -19,7 +19,7 @@ from fieldstore.engine import lanes, loops, scan
 from fieldstore.engine.arrays import sealed, with_room
 from fieldstore.engine.grouping import Groups, grouped, one_group
 from fieldstore.engine.masks import Mask
-from fieldstore.engine.narrowing import narrowed
+from fieldstore.engine.narrowing import Narrowed
 from fieldstore.engine.parts import KEPT, Parts, empty_block
 from fieldstore.engine.threads import ahead, spread
 
@@ -88,7 +88,7 @@ class Partition:
         self._far = 2.0  # how far below the best cell's score the last one visited lies at most: no limit yet
         self._gap = 2.0  # and how far, less _PULL times what the points found lie above the best cell's score
         self._most = 1  # cells that a query visits at most
-        self._narrowed: dict[Mask, Parts] = {}  # of these very points
+        self._narrowed: dict[Mask, Narrowed] = {}  # of these very points
         self._count = 0
         self._measured = 0  # points there were when gap and most were measured
 
@@ -446,38 +446,41 @@ class Partition:
         self, queries: Rows, wanted: int, limit: int, mask: Mask | None, depth: float
     ) -> tuple[Numbers, Numbers]:
         parts, allowed, depth = self._parts, _EVERYONE, min(depth, _DEEPEST)
+        holding = parts.heads
         far, gap, most = self._far * depth, self._gap * depth, int(self._most * max(1.0, depth**4))
         if mask is not None:  # the best of those who may answer may lie anywhere
-            far, most = self._room * depth, self.cells
-            if _NARROW * mask.count > self._count:
-                allowed = mask.of
-            else:
-                parts, gap = self._among(mask), max(gap, _NARROW_GAP * self._room * depth)
+            far, most, allowed = self._room * depth, self.cells, mask.of
+            if _NARROW * mask.count <= self._count:
+                gap = max(gap, _NARROW_GAP * self._room * depth)
+                parts, allowed, holding = self._among(mask, len(queries))
         found: tuple[Numbers, Numbers] = scan.find_many(
             queries, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
-            parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed,
+            parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed, holding,
             np.float32(far), np.float32(gap), np.float32(_PULL * depth),
             np.float32(_SLACK * self._room), _LEAST_CELLS, min(self.cells, max(_LEAST_CELLS, most)),
             math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5 * self._crowding()),
         )  # fmt: skip
         return found
 
-    def _among(self, mask: Mask) -> Parts:
-        """Cells of the mask's points only; kept until anything changes."""
-        before, parts = self._changes, self._narrowed.get(mask)
-        if parts is None:
-            parts = narrowed(self._parts, mask)
+    def _among(self, mask: Mask, queries: int) -> tuple[Parts, NDArray[np.bool_], NDArray[np.int32]]:
+        """Where so many queries of a mask that passes few should look; who may answer; how many lanes each cell has."""
+        before, narrowed = self._changes, self._narrowed.get(mask)
+        if narrowed is None:
+            narrowed = Narrowed(self._parts, mask)
+        parts, allowed, more = narrowed.ask(queries)
+        if more:
             with self._lock:
                 if before == self._changes:
-                    self._keep(mask, parts)
-        return parts
+                    self._keep(mask, narrowed)
+        return parts, _EVERYONE if allowed is None else allowed, narrowed.room
 
-    def _keep(self, mask: Mask, parts: Parts) -> None:
-        kept, room = {mask: parts}, self._parts.blocks.nbytes // _KEPT - _size(mask, parts)
+    def _keep(self, mask: Mask, narrowed: Narrowed) -> None:
+        kept, room = {mask: narrowed}, self._parts.blocks.nbytes // _KEPT - narrowed.nbytes
         for other, its in reversed(self._narrowed.items()):
-            room -= _size(other, its)
-            if room >= 0:
-                kept[other] = its
+            if other is not mask:
+                room -= its.nbytes
+                if room >= 0:
+                    kept[other] = its
         self._narrowed = dict(reversed(kept.items()))
 
     def _crowding(self) -> float:
@@ -493,11 +496,6 @@ class Partition:
                 yield
             finally:
                 self._changes += 1
-
-
-def _size(mask: Mask, parts: Parts) -> int:
-    """Bytes that are kept for a mask."""
-    return parts.blocks.nbytes + parts.heads.nbytes + mask.of.nbytes + mask.numbers.nbytes
 
 
 def _room(rows: Rows) -> float:

@@ -27,11 +27,10 @@ from fieldstore.engine.coding import (
 from fieldstore.engine.compiled import loop as _loop
 from fieldstore.engine.instructions import dot, dot_of_bytes, prefetch
 
-_AHEAD = 4  # blocks that are asked for before they are looked at
+_AHEAD = 4  # blocks of a cell that are asked for while the one before is looked at
 _ROWS_AHEAD = 3  # and rows before they are turned
 LANES = 32  # codes of a block, as `estimate` reads them
 _STEPS = 256  # by which cells are put in order
-_RING = 8  # places for them
 _STEP, _FARTHEST = 0.04, 16.0  # below the best: where a bar for the best few is tried first, and last
 _HALVINGS = 16  # and how often it is moved
 _LEAST_SIZE = np.float32(1e-3)  # of a squared residual: less is lost in rounding
@@ -378,19 +377,22 @@ def _distinct(points, count):
 @_loop
 def find_many(
     queries, turns, centres, scales, centre_blocks, centre_floats, heads, blocks, numbers, following, behind,
-    limit, allowed, far, gap, pull, slack, least_cells, most_cells, wanted,
+    limit, allowed, holding, far, gap, pull, slack, least_cells, most_cells, wanted,
 ):  # fmt: skip
     """The points whose estimated score is highest, at most `wanted`, in any order; each once. For each of the queries.
 
     queries      (q, dim) float32, unit length
     behind       32-bit numbers of codes in a block
     limit        only points below it;  allowed (limit,) bool: which of them may answer; length 0 = all
+    holding      (cells, 2) int32, its second numbers: lanes of those who may answer; a cell without is passed over
     far          cells are visited, best first, until their score lies this far below the best one's,
     gap, pull    or gap, less pull times what the wanted points found by then lie above that one's,
     slack        how far off an estimate of a cell's score may be; it is scored when its turn comes
     least_cells  but at least so many
     most_cells   and at most so many; cell 0 is always visited
     returns      points (c,) int64, those of the first query, then of the second, ...; ends (q,) int64: where they end
+
+    Lanes of those who may not answer change nothing: the same is found where there are none.
     """
     all_points = np.empty(queries.shape[0] * wanted, np.int64)
     ends = np.empty(queries.shape[0], np.int64)
@@ -403,8 +405,6 @@ def find_many(
     values = np.empty(2 * wanted + LANES, np.float32)
     points = np.empty(2 * wanted + LANES, np.int64)
     estimates = np.empty(LANES, np.float32)
-    ahead = np.empty(_RING, np.int64)  # blocks that were asked for
-    bases = np.empty(_RING, np.float32)
     for q in range(queries.shape[0]):
         _rotate(queries[q], turns, turned)
         step, total = _quantise(turned, planes)
@@ -418,26 +418,19 @@ def find_many(
         found = np.int64(0)  # not a literal, which would be a type of its own
         least = _NOTHING
         best = _NOTHING
-        block = np.int64(heads[0, 0])
-        left = abs(np.int64(heads[0, 1])) // LANES + 1  # blocks that the cell may have
         turn = 0
         last = min(order.shape[0], most_cells)
-        asked = 0
-        scanned = 0
-        while True:
-            while asked < scanned + _AHEAD:
-                if 0 <= block < blocks.shape[0] and left > 0:
-                    prefetch(blocks, block)
-                    ahead[asked % _RING] = block
-                    bases[asked % _RING] = base
-                    asked += 1
-                    left -= 1
-                    block = np.int64(following[block])
-                    continue
-                if turn == last:
-                    break
+        block = np.int64(heads[0, 0])
+        left = abs(np.int64(heads[0, 1])) // LANES + 1  # blocks that the cell may have
+        ahead = block  # the next of its blocks to be asked for
+        while block >= 0 or turn < last:
+            # the cell after this one, by what was found before this one
+            next_block = np.int64(-1)
+            next_left = np.int64(0)
+            next_base = base
+            while turn < last and next_block < 0:
                 bar = _NOTHING
-                if turn >= least_cells:
+                if turn >= least_cells and best > _NOTHING:
                     bar = best - min(far, gap - pull * (least - best))
                     if nearness[turn] + slack < bar:
                         last = turn
@@ -446,29 +439,41 @@ def find_many(
                     prefetch(centres, order[turn + 2])
                 cell = order[turn]
                 turn += 1
-                if heads[cell, 1] == 0:
+                if holding[cell, 1] == 0:
                     continue
-                base = dot(turned, centres[cell]) * scales[cell]
-                score = base - centre_floats[cell // LANES, behind + 2 * LANES + cell % LANES]
+                next_base = dot(turned, centres[cell]) * scales[cell]
+                score = next_base - centre_floats[cell // LANES, behind + 2 * LANES + cell % LANES]
                 best = max(best, score)
                 if score >= bar:
-                    block = np.int64(heads[cell, 0])
-                    left = abs(np.int64(heads[cell, 1])) // LANES + 1
-            if scanned == asked:
-                break
-            here = ahead[scanned % _RING]
-            above = estimate(blocks[here], planes, bases[scanned % _RING], twice, less, least, estimates)
-            scanned += 1
-            while above != 0:
-                lane = lowest(above)
-                above &= above - np.uint32(1)
-                point = np.int64(numbers[here, behind + 2 * LANES + lane])
-                if 0 <= point < limit and (allowed.shape[0] == 0 or allowed[point]):
-                    values[found] = estimates[lane]
-                    points[found] = point
-                    found += 1
-            if found >= 2 * wanted:
-                found, least = _thin(values, points, found, wanted)
+                    next_block = np.int64(heads[cell, 0])
+                    next_left = abs(np.int64(heads[cell, 1])) // LANES + 1
+            next_ahead = next_block
+            for _ in range(_AHEAD):
+                if 0 <= next_ahead < blocks.shape[0]:
+                    prefetch(blocks, next_ahead)
+                    next_ahead = np.int64(following[next_ahead])
+            while 0 <= block < blocks.shape[0] and left > 0:
+                if 0 <= ahead < blocks.shape[0]:
+                    prefetch(blocks, ahead)
+                    ahead = np.int64(following[ahead])
+                above = estimate(blocks[block], planes, base, twice, less, least, estimates)
+                while above != 0:
+                    lane = lowest(above)
+                    above &= above - np.uint32(1)
+                    point = np.int64(numbers[block, behind + 2 * LANES + lane])
+                    value = estimates[lane]
+                    if value > least and 0 <= point < limit and (allowed.shape[0] == 0 or allowed[point]):
+                        values[found] = value
+                        points[found] = point
+                        found += 1
+                        if found == 2 * wanted:
+                            found, least = _thin(values, points, found, wanted)
+                left -= 1
+                block = np.int64(following[block])
+            block = next_block
+            left = next_left
+            base = next_base
+            ahead = next_ahead
         if found > wanted:
             _cut(values, points, found, wanted)
             found = wanted
