@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldstore.engine import lanes, loops, scan
-from fieldstore.engine.arrays import sealed, with_room
+from fieldstore.engine import lanes, scan
+from fieldstore.engine.arrays import with_room
 from fieldstore.engine.grouping import Groups, grouped, one_group
 from fieldstore.engine.masks import Mask
 from fieldstore.engine.narrowing import Narrowed
 from fieldstore.engine.parts import KEPT, Parts, empty_block
+from fieldstore.engine.reach import LEAST_CELLS, PULL, Reach, learned, some_of, widest
 from fieldstore.engine.threads import ahead, spread
 
 _TURNS = 4  # signs and transforms in turn, of the rotation
@@ -32,15 +33,7 @@ _LOOK = 9  # centres at least among which a point chooses its two cells
 _SLICE = 512  # points worked on at once: their rows stay in the cache
 _GROUPS_FROM = 3000  # cells among which many points look for theirs by groups
 _HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / kappa, goes into the cell always visited
-_FAR = 0.25  # how far below the best cell the last one visited lies at most, as a part of the room, to be measured
-_PULL = 0.7  # how much nearer the last one visited is for each unit that the points found by then are better
 _SLACK = 0.03  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
-_LEAST_CELLS = 4  # visited by every query
-_ASKED = 512  # points whose neighbours measure the gap
-_NEIGHBOURS = 320  # candidates among which the ten nearest of such a point are looked for
-_REACHED = 0.95  # part of those neighbours that lie in the cells visited
-_ANYHOW = 0.99  # part of them in cells that are visited whatever was found
-_RANK = 50  # the neighbour that the points found by then are as good as
 _LANES_WANTED = 1.6  # for each point wanted: some points are found in both of their cells, and codes err
 _LONGEST = 1.5  # a number of a unit row, turned or not, is never larger
 _WIDEST = 8.0  # no room, and no distance between scores, is wider
@@ -84,13 +77,9 @@ class Partition:
             cells=np.zeros((0, 2), np.int32),
         )
         self._centre_room = self._parts.centres  # what centres are the first of
-        self._room = 1.0  # 1 - |mean|**2: the scale that cosines differ on
-        self._far = 2.0  # how far below the best cell's score the last one visited lies at most: no limit yet
-        self._gap = 2.0  # and how far, less _PULL times what the points found lie above the best cell's score
-        self._most = 1  # cells that a query visits at most
+        self._reach = Reach()
         self._narrowed: dict[Mask, Narrowed] = {}  # of these very points
         self._count = 0
-        self._measured = 0  # points there were when gap and most were measured
 
     @property
     def cells(self) -> int:
@@ -118,8 +107,7 @@ class Partition:
         with self._changing():
             fresh._measure(rows, offsets)
             self._parts, self._count = fresh._parts, fresh._count
-            self._room, self._far, self._gap = fresh._room, fresh._far, fresh._gap
-            self._most, self._measured = fresh._most, fresh._measured
+            self._reach = fresh._reach
 
     def put(self, rows: Rows, offsets: NDArray[np.float64], points: Numbers, kappa: float) -> None:
         """Add points (m,) that are not here yet, and split the fullest cells where there are too few by now."""
@@ -127,7 +115,7 @@ class Partition:
             self._put(rows, offsets, points, kappa)
             while self.cells < _cells_for(len(self)):
                 self._split(rows, offsets, int(self._parts.heads[1 : self.cells, 1].argmax()) + 1)
-            if self._count > _STALE * self._measured:
+            if self._count > _STALE * self._reach.points:
                 self._lay_in_order()
                 self._measure(rows, offsets)
 
@@ -171,7 +159,6 @@ class Partition:
 
     def _learn(self, sample: Rows, wanted: int) -> None:
         """k-means over turned rows, begun from rows spread evenly over them."""
-        self._room = _room(sample)
         begin = sample[np.linspace(0, len(sample) - 1, wanted - 1).round().astype(np.int64)]
         self._set_centres(0, np.concatenate([sample.mean(axis=0, keepdims=True), begin]))
         for _ in range(_ROUNDS):
@@ -186,48 +173,21 @@ class Partition:
         return (sums[used] / sizes[used, None]).astype(np.float32)
 
     def _measure(self, rows: Rows, offsets: NDArray[np.float64]) -> None:
-        """Learn from the neighbours of some of the points in which cells, and how many, a query has to look."""
-        points = np.flatnonzero(self._parts.cells[:, 0] > 0)
-        asked = points[np.linspace(0, len(points) - 1, min(len(points), _ASKED)).round().astype(np.int64)]
-        parts, self._measured = self._parts, self._count
+        """Learn how far queries have to look."""
+        parts = self._parts
+        asked = some_of(np.flatnonzero(parts.cells[:, 0] > 0))
         turned = self._turned(rows, asked)
         sound = turned.any(axis=1)
         asked, turned = asked[sound], turned[sound]
         if not len(asked):
+            self._reach = self._reach._replace(points=self._count)
             return
-        self._room = _room(turned)
-        self._far, self._gap, self._most = _FAR * self._room, 2.0, self.cells
-        centres = parts.scales[: self.cells, None] * parts.centres
-        scores = turned @ centres.T - (centres**2).sum(axis=1) / 4.0
-        scores[:, 0] = -np.inf
-        best = scores.max(axis=1)
-        below = np.full((len(asked), 10), np.nan)
-        above = np.zeros(len(asked))
 
-        def work(part: slice) -> None:
-            queries = sealed(rows[asked[part]])
-            near = self._found(queries, _NEIGHBOURS, len(parts.cells), None, 1.0)
-            found, _, cosines, counts, _ = loops.ranked(queries, rows, offsets, *near, _RANK + 1)
-            for number, count in enumerate(counts.tolist(), part.start):
-                some, nearness = found[number - part.start, :count], cosines[number - part.start, :count]
-                sound = np.abs(nearness) <= _LONGEST  # a damaged row may be among those found
-                if not sound.any():
-                    continue
-                some, nearness = some[sound], nearness[sound]
-                cells = parts.cells[some[1:11]]  # the first is itself
-                reached = np.where(cells > 0, scores[number, cells], np.where(cells == 0, np.inf, -np.inf)).max(axis=1)
-                below[number, : len(cells)] = best[number] - reached
-                above[number] = nearness[-1] - best[number]
+        def find(queries: Rows, wanted: int) -> tuple[Numbers, Numbers]:
+            return self._found(queries, wanted, len(parts.cells), None, 1.0)
 
-        spread(work, len(asked), least=32)
-        below = np.where(below < np.inf, np.maximum(below, 0.0), np.nan)
-        if np.isnan(below).all():
-            return
-        self._far = max(float(np.nanquantile(below, _ANYHOW)), 0.02 * self._room)
-        self._gap = float(np.nanquantile(below + _PULL * above[:, None], _REACHED))
-        reach = np.minimum(self._far, self._gap - _PULL * above)
-        within = (scores >= (best - reach)[:, None]).sum(axis=1)
-        self._most = min(self.cells, 2 * max(_LEAST_CELLS, int(within.max())))
+        self._reach = widest(turned, self.cells, self._count)
+        self._reach = learned(self._reach, rows, offsets, asked, turned, parts, find)
 
     def _set_centres(self, first: int, centres: Rows) -> None:
         """Let centre first and those behind it be these."""
@@ -404,9 +364,7 @@ class Partition:
         parts = self._parts
         return {
             **{name: getattr(parts, name) for name in KEPT},
-            "figures": np.array(
-                [self._room, self._far, self._gap, self._most, self._count, self._measured], np.float64
-            ),
+            "figures": np.array([*self._reach[:4], self._count, self._reach.points], np.float64),
         }
 
     def restore(self, state: dict[str, NDArray[Any]], points: int) -> None:
@@ -417,8 +375,9 @@ class Partition:
         if not sound or figures[4] != held or figures[3:].min() < 0:
             raise ValueError("the figures cannot be those of so many points")
         with self._changing():
-            self._parts, (self._room, self._far, self._gap) = parts, figures[:3].tolist()
-            self._most, self._count, self._measured = figures[3:].astype(np.int64).tolist()
+            room, far, gap = figures[:3].tolist()
+            visited, self._count, measured = figures[3:].astype(np.int64).tolist()
+            self._parts, self._reach = parts, Reach(room, far, gap, visited, measured)
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
@@ -446,18 +405,18 @@ class Partition:
         self, queries: Rows, wanted: int, limit: int, mask: Mask | None, depth: float
     ) -> tuple[Numbers, Numbers]:
         parts, allowed, depth = self._parts, _EVERYONE, min(depth, _DEEPEST)
-        holding = parts.heads
-        far, gap, most = self._far * depth, self._gap * depth, int(self._most * max(1.0, depth**4))
+        holding, reach = parts.heads, self._reach
+        far, gap, most = reach.far * depth, reach.gap * depth, int(reach.most * max(1.0, depth**4))
         if mask is not None:  # the best of those who may answer may lie anywhere
-            far, most, allowed = self._room * depth, self.cells, mask.of
+            far, most, allowed = reach.room * depth, self.cells, mask.of
             if _NARROW * mask.count <= self._count:
-                gap = max(gap, _NARROW_GAP * self._room * depth)
+                gap = max(gap, _NARROW_GAP * reach.room * depth)
                 parts, allowed, holding = self._among(mask, len(queries))
         found: tuple[Numbers, Numbers] = scan.find_many(
             queries, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
             parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed, holding,
-            np.float32(far), np.float32(gap), np.float32(_PULL * depth),
-            np.float32(_SLACK * self._room), _LEAST_CELLS, min(self.cells, max(_LEAST_CELLS, most)),
+            np.float32(far), np.float32(gap), np.float32(PULL * depth),
+            np.float32(_SLACK * reach.room), LEAST_CELLS, min(self.cells, max(LEAST_CELLS, most)),
             math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5 * self._crowding()),
         )  # fmt: skip
         return found
@@ -496,12 +455,6 @@ class Partition:
                 yield
             finally:
                 self._changes += 1
-
-
-def _room(rows: Rows) -> float:
-    """1 - |mean|**2 of rows (m, dim) of unit length: how far they lie apart."""
-    mean = rows.mean(axis=0, dtype=np.float64)
-    return max(1e-3, 1.0 - float(mean @ mean))
 
 
 def _cells_for(points: int) -> int:
