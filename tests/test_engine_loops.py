@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from fieldstore.engine import loops
+from fieldstore.engine.arrays import sealed
 from fieldstore.engine.field import Field
 from fieldstore.engine.inputs import unit_rows
 from fieldstore.engine.instructions import sixteen_dots
@@ -183,3 +184,20 @@ def test_odd_shapes_agree_with_the_slow_twin(seed, dim, count, kind):
         expected = naive.attractors(place, points, weights, 20.0, 50, field.tau)
         assert {one.point for one in expected} == set(shown.points.tolist()) or len(expected) == 50
         np.testing.assert_allclose(shown.scores, [one.score for one in expected], rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 127, 128, 129, 400])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_candidates_come_in_order_whether_few_or_many_and_a_damaged_row_costs_no_other(count, damaged):
+    rng = np.random.default_rng(count)
+    rows = naive.unit(rng.normal(size=(40, 8)))[rng.integers(0, 40, count)].astype(np.float32)  # with many ties
+    if damaged:
+        rows[count // 2] = np.nan
+    offsets = rng.choice([0.0, 0.1], count)
+    near = rng.permutation(count)
+    query = sealed(naive.unit(rng.normal(size=(1, 8))).astype(np.float32))
+    found, scores, _, counts, _ = loops.ranked(query, sealed(rows), offsets, near, np.empty(0, np.int64), count)
+    assert counts.tolist() == [count]
+    assert sorted(found[0].tolist()) == list(range(count))
+    if not damaged:
+        assert found[0].tolist() == found[0][np.lexsort((found[0], -scores[0]))].tolist()

@@ -22,6 +22,7 @@ _WHOLE = 1.5 * 2.0**52  # adding and taking away this rounds to a whole number
 _TAYLOR_13 = 1.0 / math.factorial(13)
 _TAYLOR_12_TO_2 = tuple(1.0 / math.factorial(i) for i in range(12, 1, -1))
 _WIDE = 16  # sums taken side by side
+_FEW = 128  # candidates that are put in order by counting
 _AHEAD = 4  # rows asked for before they are needed
 _ROUNDING = 1e-6  # of a float32 cosine
 _MIX = 0.3  # what the neighbours say counts this much in a smoothed score; field-semantics, measured on Cranfield
@@ -70,8 +71,26 @@ def _worse(score, point, other_score, other_point):
 
 @_loop
 def _sort(points, scores, cosines):
-    """Put candidates in order, in place: by score, best first, ties by number. Shell's sort."""
+    """Put candidates in order, in place: by score, best first, ties by number.
+
+    Few by counting who is better, which goes side by side; more, or what is no number, by Shell's sort.
+    """
     count = points.shape[0]
+    few = count <= _FEW
+    for i in range(count):
+        few &= scores[i] == scores[i]
+    if few:
+        places = np.zeros(count, np.int64)
+        held = np.empty(count, np.int64), np.empty(count, np.float64), np.empty(count, np.float32)
+        for j in range(count):
+            score, point = scores[j], points[j]
+            for i in range(count):
+                places[i] += (score > scores[i]) | ((score == scores[i]) & (point < points[i]))
+        for i in range(count):
+            held[0][places[i]], held[1][places[i]], held[2][places[i]] = points[i], scores[i], cosines[i]
+        for i in range(count):
+            points[i], scores[i], cosines[i] = held[0][i], held[1][i], held[2][i]
+        return
     step = 1
     while step < count // 3:
         step = 3 * step + 1
@@ -162,6 +181,8 @@ def ranked(queries, points, offsets, near, ends, m):
         if ends.shape[0] > 0:
             begin, end = end if q > 0 else 0, ends[q]
         count = 0
+        for i in range(begin, end):
+            prefetch(offsets, near[i])
         for i in range(begin, min(begin + _AHEAD, end)):
             prefetch(points, near[i])
         for i in range(begin, end):
