@@ -34,7 +34,7 @@ _SLICE = 512  # points worked on at once: their rows stay in the cache
 _GROUPS_FROM = 3000  # cells among which many points look for theirs by groups
 _HEAVY = math.log(2.0)  # a point this much above its cosine, in units of 1 / kappa, goes into the cell always visited
 _SLACK = 0.03  # how far off an estimate of a cell's score may be, as a part of the room the vectors leave
-_LANES_WANTED = 1.6  # for each point wanted: some points are found in both of their cells, and codes err
+_LANES_WANTED = 1.35  # for each point wanted: some points are found in both of their cells
 _LONGEST = 1.5  # a number of a unit row, turned or not, is never larger
 _WIDEST = 8.0  # no room, and no distance between scores, is wider
 _DEEPEST = 1e6  # times as far as usual is everywhere; more would be no number to reckon with
@@ -415,9 +415,8 @@ class Partition:
         found: tuple[Numbers, Numbers] = scan.find_many(
             queries, self._turns, parts.centres, parts.scales, parts.centre_blocks, parts.centre_floats, parts.heads,
             parts.blocks, parts.numbers, parts.following, self._behind, limit, allowed, holding,
-            np.float32(far), np.float32(gap), np.float32(PULL * depth),
-            np.float32(_SLACK * reach.room), LEAST_CELLS, min(self.cells, max(LEAST_CELLS, most)),
-            math.ceil(_LANES_WANTED * wanted * max(1.0, _SHARP / self.dim) ** 1.5 * self._crowding()),
+            far, gap, PULL * depth, _SLACK * reach.room, LEAST_CELLS, min(self.cells, max(LEAST_CELLS, most)),
+            math.ceil(self._lanes_wanted * wanted),
         )  # fmt: skip
         return found
 
@@ -442,9 +441,11 @@ class Partition:
                     kept[other] = its
         self._narrowed = dict(reversed(kept.items()))
 
-    def _crowding(self) -> float:
-        """How many times more points must be scored, because among very many the best lie closer than codes tell."""
-        return max(1.0, math.log2(max(self._count, 1) / _CROWDED) / 2.0)
+    @property
+    def _lanes_wanted(self) -> float:
+        """For each point wanted: more in few dimensions, and among very many, whose best lie closer than codes tell."""
+        blunt = math.pow(max(1.0, _SHARP / self.dim), 1.5)
+        return _LANES_WANTED * blunt * max(1.0, math.log2(max(self._count, 1) / _CROWDED) / 2.0)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -50,17 +50,31 @@ class Ranking(NamedTuple):
 def nearest(found: Candidates, points: FloatRows, kappa: float, k: int, smooth: bool) -> list[Ranking]:
     """The first k of each query's candidates; smooth: their first 50 reordered by what their neighbours say."""
     shares = loops.shares(found.scores, found.counts, kappa)
+    if smooth:
+        for columns in zip(*found[:3], shares, found.counts.tolist(), strict=True):
+            _smooth(*columns, points, kappa)
     rankings = []
-    for chosen, scores, cosines, parts, count in zip(*found[:3], shares, found.counts.tolist(), strict=True):
-        if smooth:
-            head = slice(0, min(count, SMOOTH_POOL))
-            scores[head] = loops.smoothed(points, chosen[head], scores[head], kappa)
-            order = np.argsort(-scores[head], kind="stable")
-            for column in (chosen, scores, cosines, parts):
-                column[head] = column[order]
-        shown = min(count, k)
-        rankings.append(Ranking(chosen[:shown], scores[:shown], cosines[:shown], parts[:shown], []))
+    for query, count in enumerate(found.counts.tolist()):
+        shown = query, slice(min(count, k))
+        rankings.append(Ranking(found.points[shown], found.scores[shown], found.cosines[shown], shares[shown], []))
     return rankings
+
+
+def _smooth(
+    chosen: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    cosines: NDArray[np.float32],
+    parts: NDArray[np.float64],
+    count: int,
+    points: FloatRows,
+    kappa: float,
+) -> None:
+    """Reorder the first of one query's candidates, in place; count: how many there are."""
+    head = slice(min(count, SMOOTH_POOL))
+    scores[head] = loops.smoothed(points, chosen[head], scores[head], kappa)
+    order = np.argsort(-scores[head], kind="stable")
+    for column in (chosen, scores, cosines, parts):
+        column[head] = column[order]
 
 
 def attractors(

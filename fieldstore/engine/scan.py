@@ -394,6 +394,7 @@ def find_many(
 
     Lanes of those who may not answer change nothing: the same is found where there are none.
     """
+    farthest_off, wide, steep, off = np.float32(far), np.float32(gap), np.float32(pull), np.float32(slack)
     all_points = np.empty(queries.shape[0] * wanted, np.int64)
     ends = np.empty(queries.shape[0], np.int64)
     count = 0
@@ -414,7 +415,7 @@ def find_many(
         for number in range(used):
             estimate(centre_blocks[number], planes, base, twice, less, _NOTHING, guesses[number])
             tops[number] = largest(guesses[number])
-        order, nearness = _in_order(guesses, tops, far + slack)
+        order, nearness = _in_order(guesses, tops, farthest_off + off)
         found = np.int64(0)  # not a literal, which would be a type of its own
         least = _NOTHING
         best = _NOTHING
@@ -431,8 +432,8 @@ def find_many(
             while turn < last and next_block < 0:
                 bar = _NOTHING
                 if turn >= least_cells and best > _NOTHING:
-                    bar = best - min(far, gap - pull * (least - best))
-                    if nearness[turn] + slack < bar:
+                    bar = best - min(farthest_off, wide - steep * (least - best))
+                    if nearness[turn] + off < bar:
                         last = turn
                         break
                 if turn + 2 < last:
