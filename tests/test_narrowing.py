@@ -1,8 +1,6 @@
 # Cells of the points that one filter passes, against the whole's, and against a flat scan.
 """Under a filter: what is found, what is kept for the next query, and what goes with the points."""
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -190,27 +188,20 @@ def test_a_view_with_a_mask_of_its_length_finds_no_point_that_came_later(early, 
         assert mask.of[found].all()
 
 
-def test_queries_under_masks_while_another_thread_writes_find_what_stays_and_nothing_that_went(early, rows):
+def test_queries_under_masks_while_another_thread_writes_find_what_stays_and_nothing_that_went(
+    early, rows, asked_while_written
+):
     field = Field(DIM)
     field.add(rows[:1000])
     field.reweight(np.arange(0, 1000, 16), 0.0)
-    stop, wrong = threading.Event(), []
 
     def ask():
-        while not stop.is_set():
-            for point in range(8, 200, 16):
-                view = field.view()
-                found = view.nearest(rows[point], 3, allowed=Mask(np.arange(len(view)) % 8 == 0)).points
-                if point not in found or (found % 8).any() or (found[found < 1000] % 16 == 0).any():
-                    wrong.append((point, found.tolist()))
+        wrong = []
+        for point in range(8, 200, 16):
+            view = field.view()
+            found = view.nearest(rows[point], 3, allowed=Mask(np.arange(len(view)) % 8 == 0)).points
+            if point not in found or (found % 8).any() or (found[found < 1000] % 16 == 0).any():
+                wrong.append((point, found.tolist()))
+        return wrong
 
-    askers = [threading.Thread(target=ask) for _ in range(2)]
-    for asker in askers:
-        asker.start()
-    for first in range(1000, COUNT, 50):
-        field.add(rows[first : first + 50])
-        field.reweight(np.arange(first, first + 25), 0.0)
-    stop.set()
-    for asker in askers:
-        asker.join()
-    assert wrong == []
+    assert asked_while_written(field, rows, ask, 2) == []

@@ -1,8 +1,6 @@
 # The partition against its slow twins, and the field with a partition against the field without one.
 """Cells and codes: what they hold, what they estimate, what they find."""
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -422,31 +420,22 @@ def test_a_view_knows_no_point_that_came_after_it(early):
         view.unlearn(3)
 
 
-def test_queries_while_others_write_find_what_stays_and_nothing_that_went(early):
+def test_queries_while_others_write_find_what_stays_and_nothing_that_went(early, asked_while_written):
     rows = points_of(12, 6000, 32)
     field = Field(32)
     field.add(rows[:1000])
     field.reweight(np.arange(0, 1000, 2), 0.0)
-    stop, wrong = threading.Event(), []
 
     def ask():
-        while not stop.is_set():
-            for point in range(1, 200, 2):
-                view = field.view()
-                found = view.nearest(rows[point], 3).points
-                if point not in found or (found[found < 1000] % 2 == 0).any():
-                    wrong.append((point, found.tolist()))
+        wrong = []
+        for point in range(1, 200, 2):
+            view = field.view()
+            found = view.nearest(rows[point], 3).points
+            if point not in found or (found[found < 1000] % 2 == 0).any():
+                wrong.append((point, found.tolist()))
+        return wrong
 
-    askers = [threading.Thread(target=ask) for _ in range(3)]
-    for asker in askers:
-        asker.start()
-    for first in range(1000, 6000, 50):
-        field.add(rows[first : first + 50])
-        field.reweight(np.arange(first, first + 25), 0.0)
-    stop.set()
-    for asker in askers:
-        asker.join()
-    assert wrong == []
+    assert asked_while_written(field, rows, ask, 3) == []
 
 
 def test_an_empty_field_adopts_a_state_and_answers_as_before(early):

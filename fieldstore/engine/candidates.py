@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from fieldstore.engine import loops
 from fieldstore.engine.arrays import sealed
 from fieldstore.engine.inputs import FloatRows
-from fieldstore.engine.masks import Mask
+from fieldstore.engine.masks import EVERYONE, Mask
 from fieldstore.engine.partition import Partition
 from fieldstore.engine.ranking import Candidates
 
 _FEW = 2048  # points: a filter that passes no more of them has them all scored
 _DEEPER = 0.15  # how much farther to look for each doubling of what is wanted
-_EVERYONE = np.empty(0, np.bool_)
 _FOR_ALL = np.empty(0, np.int64)
 
 
@@ -49,7 +48,7 @@ def candidates(
     mask, pool = wanted.mask, wanted.pool
     near, enough = (None, 0) if wanted.exact or cells is None else _near(queries, len(points), cells, wanted)
     if near is None:
-        everyone = _EVERYONE if mask is None else mask.of
+        everyone = EVERYONE if mask is None else mask.of
         return Candidates(*loops.best(queries, points, offsets, everyone, pool))
     *columns, least = loops.ranked(queries, points, offsets, *near, pool)
     found = Candidates(*columns)

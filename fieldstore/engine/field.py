@@ -367,7 +367,7 @@ class Field(Weighted):
         _announce_compiling()
         if exact or arrays.partition is None or 8 * m > len(arrays.partition):
             return around(place, points, self.weights, arrays.repellers, self.kappa, m)
-        row = sealed(place[None].astype(np.float32))
+        row = place[None].astype(np.float32)
         found = self._candidates(row, -(-m // 3), m, None, False, effort)
         near = np.union1d(found.points[0, : found.counts[0]], self._unseen())
         return among(place, near, points, self.weights, arrays.repellers, self.kappa, m)
@@ -376,7 +376,7 @@ class Field(Weighted):
         rows = unit_rows(query, self.dim, what="query")
         if len(rows) != 1:
             raise ValueError(f"one query at a time here; got {len(rows)}")
-        return sealed(rows)  # always, so that the loops need only know read-only ones
+        return rows
 
     def _groups(self, groups: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
         numbers = np.ascontiguousarray(groups, dtype=np.int64)

@@ -4,6 +4,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+EVERYONE = np.empty(0, np.bool_)  # what the loops take for no mask at all
+
 
 class Mask:
     """The points that may answer: of (n,) bool, not changed from then on. For all the queries with one filter."""

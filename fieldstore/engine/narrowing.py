@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldstore.engine import lanes, scan
-from fieldstore.engine.masks import Mask
+from fieldstore.engine.masks import EVERYONE, Mask
 from fieldstore.engine.parts import Parts
 from fieldstore.engine.threads import spread
 
@@ -42,15 +42,15 @@ class Narrowed:
         blocks = 0 if self.parts is None else self.parts.blocks.nbytes
         return blocks + self.room.nbytes + self._mask.of.nbytes + self._mask.numbers.nbytes
 
-    def ask(self, queries: int) -> tuple[Parts, NDArray[np.bool_] | None, bool]:
-        """Where so many more queries should look; who may answer there, None = all; whether more is kept now."""
+    def ask(self, queries: int) -> tuple[Parts, NDArray[np.bool_], bool]:
+        """Where so many more queries should look; who may answer there; whether more is kept now."""
         first, self._asked = self._asked == 0, self._asked + queries
         copying = self.parts is None and self._asked >= _OFTEN
         if copying:
             self.parts = self._copied()
         if self.parts is None:
             return self._whole, self._mask.of, first
-        return self.parts, None, copying
+        return self.parts, EVERYONE, copying
 
     def _copied(self) -> Parts:
         """The arrays with the lanes of the mask's points only; nobody's to change."""

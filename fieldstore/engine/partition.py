@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fieldstore.engine import lanes, scan
 from fieldstore.engine.arrays import with_room
 from fieldstore.engine.grouping import Groups, grouped, one_group
-from fieldstore.engine.masks import Mask
+from fieldstore.engine.masks import EVERYONE, Mask
 from fieldstore.engine.narrowing import Narrowed
 from fieldstore.engine.parts import KEPT, Parts, empty_block
 from fieldstore.engine.reach import LEAST_CELLS, PULL, Reach, learned, some_of, widest
@@ -45,7 +45,6 @@ _NARROW_GAP = 0.3  # the gap in them at least, as a part of the room: none of th
 _KEPT = 3  # those of all masks have one byte for so many that the blocks have, but for the newest mask's
 _SHARP = 384  # dimensions from which codes tell points well apart; with fewer, more points have to be scored
 
-_EVERYONE = np.empty(0, np.bool_)
 Numbers = NDArray[np.int64]
 Rows = NDArray[np.float32]
 
@@ -404,7 +403,7 @@ class Partition:
     def _found(
         self, queries: Rows, wanted: int, limit: int, mask: Mask | None, depth: float
     ) -> tuple[Numbers, Numbers]:
-        parts, allowed, depth = self._parts, _EVERYONE, min(depth, _DEEPEST)
+        parts, allowed, depth = self._parts, EVERYONE, min(depth, _DEEPEST)
         holding, reach = parts.heads, self._reach
         far, gap, most = reach.far * depth, reach.gap * depth, int(reach.most * max(1.0, depth**4))
         if mask is not None:  # the best of those who may answer may lie anywhere
@@ -430,7 +429,7 @@ class Partition:
             with self._lock:
                 if before == self._changes:
                     self._keep(mask, narrowed)
-        return parts, _EVERYONE if allowed is None else allowed, narrowed.room
+        return parts, allowed, narrowed.room
 
     def _keep(self, mask: Mask, narrowed: Narrowed) -> None:
         kept, room = {mask: narrowed}, self._parts.blocks.nbytes // _KEPT - narrowed.nbytes
